@@ -1,0 +1,33 @@
+//! What is true: the words in which results are told, and the rules that turn evidence into verdicts.
+//! No I/O, no async, no clock: everything here is decided from values.
+
+mod words;
+
+pub mod cause;
+// pub mod classify;
+pub mod digest;
+pub mod environment;
+pub mod evidence;
+pub mod outcome;
+pub mod phase;
+pub mod plan;
+pub mod project;
+pub mod record;
+pub mod selection;
+pub mod tests_report;
+pub mod wheel;
+
+pub use pep440_rs::{Version, VersionSpecifiers};
+pub use pep508_rs;
+
+pub use cause::{Blame, Cause, CauseId, Confidence, EvidenceLine};
+pub use digest::Sha256;
+pub use environment::Environment;
+pub use evidence::{Artifact, Evidence, Logs};
+pub use outcome::{Outcome, Reason};
+pub use phase::{Exit, Finding, Limit, Phase, PhaseReport, Status};
+pub use plan::{Runner, TestPlan};
+pub use project::ProjectName;
+pub use record::{Record, Verdict};
+pub use tests_report::{FailingTest, TestCounts};
+pub use words::UnknownWord;
