@@ -131,6 +131,8 @@ pub struct Evidence {
     pub foreign_writes: Vec<String>,
     /// What was installed beside it.
     pub installed: Vec<Installed>,
+    /// The release's trove classifiers.
+    pub classifiers: Vec<String>,
     /// Set when the release itself says that it is not for this environment.
     pub unsupported: Option<Reason>,
     /// Set when no tests were run although nothing failed.

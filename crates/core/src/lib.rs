@@ -4,7 +4,7 @@
 mod words;
 
 pub mod cause;
-// pub mod classify;
+pub mod classify;
 pub mod digest;
 pub mod environment;
 pub mod evidence;

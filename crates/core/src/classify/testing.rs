@@ -1,0 +1,99 @@
+//! Causes of a failed test phase, from what was counted test by test.
+
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use crate::{
+    cause::{Blame, Cause, CauseId, Confidence, EvidenceLine},
+    evidence::Evidence,
+    phase::{Phase, PhaseReport},
+    tests_report::FailingTest,
+};
+
+/// What a failing test's message says about its cause, when it says so plainly.
+fn kinds() -> &'static [(CauseId, Blame, Regex)] {
+    static KINDS: OnceLock<Vec<(CauseId, Blame, Regex)>> = OnceLock::new();
+    KINDS.get_or_init(|| {
+        let kind = |id, blame, pattern: &str| {
+            (id, blame, Regex::new(pattern).expect("a literal pattern compiles"))
+        };
+        vec![
+            kind(
+                CauseId::TestsNeedNetwork,
+                Blame::Package,
+                r"Temporary failure in name resolution|Name or service not known|getaddrinfo failed|NameResolutionError|Network is unreachable|Failed to resolve|Could not resolve host|Cannot connect to host|gaierror",
+            ),
+            kind(
+                CauseId::MissingTestDependency,
+                Blame::Package,
+                r"ModuleNotFoundError: No module named|ImportError: No module named|fixture '\w+' not found",
+            ),
+            kind(
+                CauseId::WarningsAsErrors,
+                Blame::Dependency,
+                r"^(?:E\s+)?(?:\w+\.)*(?:\w*Warning|PytestRemovedIn\w+): ",
+            ),
+            kind(
+                CauseId::TestsNeedDisplay,
+                Blame::Platform,
+                r"no display name and no \$DISPLAY|[Cc]annot open display|could not connect to display",
+            ),
+            kind(
+                CauseId::TestsNeedService,
+                Blame::Package,
+                r"(?:127\.0\.0\.1|localhost)\S*.*(?:Connection refused|ECONNREFUSED)|Connection refused.*(?:127\.0\.0\.1|localhost)|Error 111 connecting to|docker.*(?:not running|DockerException)",
+            ),
+            kind(
+                CauseId::MissingTestData,
+                Blame::Package,
+                r"FileNotFoundError: \[Errno 2\] No such file or directory",
+            ),
+        ]
+    })
+}
+
+/// The cause of a failed test phase, when tests were counted.
+pub fn cause(evidence: &Evidence, report: &PhaseReport, lines: &[&str]) -> Option<Cause> {
+    let tests = evidence.tests.as_ref()?;
+    let first = tests.failing.first()?;
+    // A kind names the cause when most failing tests are of that kind.
+    let named = kinds().iter().find_map(|(id, blame, pattern)| {
+        let of_kind: Vec<&FailingTest> =
+            tests.failing.iter().filter(|test| pattern.is_match(&test.message)).collect();
+        (of_kind.len() * 2 > tests.failing.len()).then(|| (*id, *blame, of_kind[0]))
+    });
+    let only_errors = tests.failed == 0 && tests.errors > 0;
+    let (id, blame, decisive, confidence) = match named {
+        Some((id, Blame::Dependency, test)) => (id, Blame::Package, test, Confidence::Medium),
+        Some((id, blame, test)) => (id, blame, test, Confidence::Medium),
+        None if only_errors && report.exit == Some(2) => {
+            (CauseId::CollectionError, Blame::Package, first, Confidence::High)
+        }
+        None => (CauseId::TestFailures, Blame::Package, first, Confidence::High),
+    };
+    let bad = tests.failed + tests.errors;
+    let line = lines
+        .iter()
+        .position(|line| !decisive.message.is_empty() && line.contains(decisive.message.as_str()))
+        .map_or(0, |index| index + 1);
+    Some(Cause {
+        id,
+        phase: Phase::Test,
+        blame,
+        dependency: None,
+        title: id.as_str().replace('-', " "),
+        detail: format!(
+            "{bad} of {} tests did not pass; first {}: {}",
+            tests.ran(),
+            decisive.id,
+            decisive.message
+        ),
+        evidence: vec![EvidenceLine {
+            phase: Phase::Test,
+            line,
+            text: format!("{}: {}", decisive.id, decisive.message),
+        }],
+        confidence,
+    })
+}
