@@ -3,11 +3,13 @@
 
 mod words;
 
+pub mod build_system;
 pub mod cause;
 pub mod classify;
 pub mod digest;
 pub mod environment;
 pub mod evidence;
+pub mod metadata;
 pub mod outcome;
 pub mod phase;
 pub mod plan;

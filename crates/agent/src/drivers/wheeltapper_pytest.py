@@ -1,0 +1,73 @@
+"""A pytest plugin that writes what happens to each test as it happens, so that a crash keeps what ran before it.
+
+Works from pytest 3 on, under xdist (the controller writes), with reruns and subtests. One JSON object a line:
+{"event": "collected", "count": n} · {"event": "test", "id", "outcome", "seconds", "message"} · {"event": "finish", "exit"}
+outcome is passed, failed, error, skipped, xfailed, xpassed, rerun, subtest-passed or subtest-failed.
+"""
+import json
+
+REPORT = "/cell/report/tests.jsonl"
+
+
+class Reporter(object):
+    def __init__(self):
+        self.stream = open(REPORT, "a")
+
+    def write(self, **event):
+        self.stream.write(json.dumps(event) + "\n")
+        self.stream.flush()
+
+    def pytest_collectreport(self, report):
+        if report.outcome == "failed":
+            self.write(event="test", id=report.nodeid or "collection", outcome="error", seconds=None, message=message(report))
+        elif report.outcome == "skipped" and "::" not in report.nodeid:
+            self.write(event="test", id=report.nodeid, outcome="skipped", seconds=None, message="")
+
+    def pytest_collection_modifyitems(self, items):
+        self.write(event="collected", count=len(items))
+
+    def pytest_deselected(self, items):
+        self.write(event="deselected", count=len(items))
+
+    def pytest_runtest_logreport(self, report):
+        outcome = self.outcome(report)
+        if outcome:
+            self.write(event="test", id=report.nodeid, outcome=outcome, seconds=getattr(report, "duration", None),
+                       message=message(report) if outcome in ("failed", "error", "subtest-failed") else "")
+
+    @staticmethod
+    def outcome(report):
+        subtest = type(report).__name__ == "SubTestReport" or type(report).__name__ == "SubtestReport"
+        expected = hasattr(report, "wasxfail")
+        if report.outcome == "rerun":
+            return "rerun"
+        if report.when == "call":
+            if subtest:
+                return {"passed": "subtest-passed", "failed": "subtest-failed"}.get(report.outcome)
+            if expected:
+                return "xfailed" if report.outcome == "skipped" else "xpassed"
+            return report.outcome
+        if report.outcome == "failed":
+            return "error"
+        if report.when == "setup" and report.outcome == "skipped":
+            return "xfailed" if expected else "skipped"
+        return None
+
+    def pytest_sessionfinish(self, session, exitstatus):
+        self.write(event="finish", exit=int(exitstatus))
+
+
+def message(report):
+    crash = getattr(getattr(report, "longrepr", None), "reprcrash", None)
+    text = getattr(crash, "message", None)
+    if not text:
+        lines = [line for line in str(report.longrepr or "").splitlines() if line.strip()]
+        marked = [line[1:].strip() for line in lines if line.startswith("E ")]
+        text = marked[-1] if marked else (lines[-1] if lines else "")
+    return text.strip().split("\n")[0][:500]
+
+
+def pytest_configure(config):
+    # Workers of xdist send their reports to the controller.
+    if not hasattr(config, "workerinput") and not hasattr(config, "slaveinput"):
+        config.pluginmanager.register(Reporter(), "wheeltapper-reporter")

@@ -1,0 +1,74 @@
+"""Runs unittest exactly as `python -m unittest` does, and writes what happens to each test as it happens.
+
+The events are those of the pytest plugin beside it.
+"""
+import json
+import time
+import unittest
+
+REPORT = "/cell/report/tests.jsonl"
+
+
+class Result(unittest.TextTestResult):
+    stream_of_events = None
+    subtest_failed = False
+
+    def write(self, test, outcome, error=None):
+        message = ""
+        if error is not None:
+            message = ("%s: %s" % (error[0].__name__, error[1])).split("\n")[0][:500]
+        event = {"event": "test", "id": test.id(), "outcome": outcome, "seconds": time.time() - self.began, "message": message}
+        with open(REPORT, "a") as stream:
+            stream.write(json.dumps(event) + "\n")
+
+    began = time.time()
+
+    def startTest(self, test):
+        self.began, self.subtest_failed = time.time(), False
+        super(Result, self).startTest(test)
+
+    def addSuccess(self, test):
+        if not self.subtest_failed:
+            self.write(test, "passed")
+        super(Result, self).addSuccess(test)
+
+    def addFailure(self, test, err):
+        self.write(test, "failed", err)
+        super(Result, self).addFailure(test, err)
+
+    def addError(self, test, err):
+        self.write(test, "error", err)
+        super(Result, self).addError(test, err)
+
+    def addSkip(self, test, reason):
+        self.write(test, "skipped")
+        super(Result, self).addSkip(test, reason)
+
+    def addExpectedFailure(self, test, err):
+        self.write(test, "xfailed")
+        super(Result, self).addExpectedFailure(test, err)
+
+    def addUnexpectedSuccess(self, test):
+        self.write(test, "xpassed")
+        super(Result, self).addUnexpectedSuccess(test)
+
+    def addSubTest(self, test, subtest, err):
+        if err is None:
+            self.write(subtest, "subtest-passed")
+        else:
+            if not self.subtest_failed:
+                self.subtest_failed = True
+                failed = issubclass(err[0], test.failureException)
+                self.write(test, "failed" if failed else "error", err)
+            self.write(subtest, "subtest-failed", err)
+        super(Result, self).addSubTest(test, subtest, err)
+
+
+class Runner(unittest.TextTestRunner):
+    resultclass = Result
+
+
+if __name__ == "__main__":
+    import sys
+    sys.argv[0] = "python -m unittest"
+    unittest.main(module=None, testRunner=Runner)

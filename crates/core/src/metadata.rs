@@ -1,0 +1,117 @@
+//! Core metadata of a distribution, as far as results need it (core metadata specification 2.5, PEP 566, PEP 794).
+
+use pep508_rs::{MarkerEnvironment, Requirement, VerbatimUrl};
+
+/// The fields of a `METADATA` or `PKG-INFO` file that decide something here. Texts are as the file has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// `Name`.
+    pub name: String,
+    /// `Version`.
+    pub version: String,
+    /// `Requires-Python`.
+    pub requires_python: Option<String>,
+    /// `Requires-Dist`, one requirement each.
+    pub requires_dist: Vec<String>,
+    /// `Provides-Extra`.
+    pub provides_extra: Vec<String>,
+    /// `Classifier`.
+    pub classifiers: Vec<String>,
+    /// `Import-Name` (PEP 794), without its `; private` mark; private names are left out.
+    pub import_names: Vec<String>,
+    /// `Import-Namespace` (PEP 794).
+    pub import_namespaces: Vec<String>,
+}
+
+impl Metadata {
+    /// Reads the header block of a metadata file: RFC 822 fields up to the first empty line.
+    pub fn parse(text: &str) -> Metadata {
+        let mut metadata = Metadata::default();
+        for (field, value) in fields(text) {
+            match field.to_ascii_lowercase().as_str() {
+                "name" => metadata.name = value,
+                "version" => metadata.version = value,
+                "requires-python" => metadata.requires_python = Some(value),
+                "requires-dist" => metadata.requires_dist.push(value),
+                "provides-extra" => metadata.provides_extra.push(value),
+                "classifier" => metadata.classifiers.push(value),
+                "import-name" => metadata.import_names.extend(public(&value)),
+                "import-namespace" => metadata.import_namespaces.extend(public(&value)),
+                _ => {}
+            }
+        }
+        metadata
+    }
+
+    /// The runtime requirements that hold in this environment, with these extras.
+    ///
+    /// # Errors
+    /// The first requirement that does not parse, with the parser's reason.
+    pub fn requirements(
+        &self,
+        environment: &MarkerEnvironment,
+        extras: &[pep508_rs::ExtraName],
+    ) -> Result<Vec<Requirement<VerbatimUrl>>, InvalidRequirement> {
+        let mut held = Vec::new();
+        for text in &self.requires_dist {
+            let requirement: Requirement<VerbatimUrl> =
+                text.parse().map_err(|error: pep508_rs::Pep508Error<_>| InvalidRequirement {
+                    text: text.clone(),
+                    why: error.message.to_string(),
+                })?;
+            if requirement.evaluate_markers(environment, extras) {
+                held.push(requirement);
+            }
+        }
+        Ok(held)
+    }
+}
+
+/// A requirement that does not parse.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid requirement `{text}`: {why}")]
+pub struct InvalidRequirement {
+    /// The requirement as the metadata has it.
+    pub text: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+fn public(value: &str) -> Option<String> {
+    let (name, mark) = value.split_once(';').unwrap_or((value, ""));
+    (mark.trim() != "private" && !name.trim().is_empty()).then(|| name.trim().to_owned())
+}
+
+fn fields(text: &str) -> Vec<(String, String)> {
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for line in text.lines() {
+        let line = line.trim_end_matches('\r');
+        if line.is_empty() {
+            break;
+        }
+        if line.starts_with([' ', '\t']) {
+            if let Some((_, value)) = fields.last_mut() {
+                value.push('\n');
+                value.push_str(line.trim());
+            }
+        } else if let Some((name, value)) = line.split_once(':') {
+            fields.push((name.trim().to_owned(), value.trim().to_owned()));
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_repeated_folded_and_private_fields_and_stops_at_the_description() {
+        let metadata = Metadata::parse(
+            "Metadata-Version: 2.5\nName: a\nVersion: 1\nRequires-Dist: b>1\nRequires-Dist: c ; extra == 'x'\n\
+             License: one\n  two\nImport-Name: a\nImport-Name: _a ; private\n\nRequires-Dist: not-this\n",
+        );
+        assert_eq!(metadata.requires_dist, ["b>1", "c ; extra == 'x'"]);
+        assert_eq!(metadata.import_names, ["a"]);
+    }
+}
