@@ -1,1 +1,28 @@
-//! Room `testkit`.
+//! Dev only: what the tests of every room share. Fixture packages and what is expected of them, archives made of
+//! them byte for byte alike each time, archives made to hurt, and a fake index on the loopback that serves either
+//! and misbehaves on demand. No room depends on it outside its tests.
+
+mod archive;
+pub mod expected;
+pub mod fake_index;
+mod fixture;
+pub mod hostile;
+mod metadata;
+mod sdist;
+pub mod skip;
+mod wheel;
+
+pub use archive::Artifact;
+pub use expected::Expected;
+pub use fake_index::{FakeIndex, Fault, Published, Style};
+pub use fixture::Fixture;
+pub use metadata::CoreMetadata;
+pub use sdist::{BACKEND, build_sdist};
+pub use wheel::{WheelSpec, build_wheel};
+
+use std::path::PathBuf;
+
+/// The workspace's root folder.
+pub fn workspace() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).canonicalize().expect("the workspace exists")
+}

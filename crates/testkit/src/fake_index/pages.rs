@@ -1,0 +1,120 @@
+//! What the Simple API says: the list of projects and a project's files, as JSON and as HTML.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::{Project, Published, State};
+
+/// Content type and body of a page.
+pub(super) struct Page {
+    pub content_type: &'static str,
+    pub body: String,
+}
+
+const JSON: &str = "application/vnd.pypi.simple.v1+json";
+const HTML: &str = "text/html; charset=utf-8";
+
+impl State {
+    /// The list of all projects.
+    pub(super) fn list(&self, json: bool) -> Page {
+        if json {
+            let projects: Vec<Value> = self.projects.keys().map(|name| json!({ "name": name })).collect();
+            let body = json!({ "meta": { "api-version": "1.4" }, "projects": projects }).to_string();
+            return Page { content_type: JSON, body };
+        }
+        let links: Vec<String> =
+            self.projects.keys().map(|name| format!("<a href=\"{name}/\">{name}</a><br>")).collect();
+        Page { content_type: HTML, body: html("Simple index", &links.join("\n")) }
+    }
+}
+
+/// One project's page.
+pub(super) fn project(name: &str, project: &Project, json: bool) -> Page {
+    if json {
+        return Page { content_type: JSON, body: project_json(name, project) };
+    }
+    let links: Vec<String> = project.files.iter().map(link).collect();
+    Page { content_type: HTML, body: html(&format!("Links for {name}"), &links.join("\n")) }
+}
+
+fn project_json(name: &str, project: &Project) -> String {
+    let mut versions: Vec<&str> = Vec::new();
+    for file in &project.files {
+        let version = file.artifact.metadata.version.as_str();
+        if !versions.contains(&version) {
+            versions.push(version);
+        }
+    }
+    let files: Vec<Value> = project.files.iter().map(file_json).collect();
+    let mut page = json!({
+        "meta": { "api-version": "1.4" }, "name": name, "versions": versions, "files": files,
+    });
+    if let Some(status) = &project.status {
+        page["project-status"] = json!({ "status": status });
+    }
+    page.to_string()
+}
+
+fn file_json(file: &Published) -> Value {
+    let artifact = &file.artifact;
+    let mut fields = Map::new();
+    fields.insert("filename".into(), json!(artifact.filename));
+    fields.insert("url".into(), json!(format!("../../files/{}", artifact.filename)));
+    let hashes = if file.hashed { json!({ "sha256": artifact.sha256() }) } else { json!({}) };
+    fields.insert("hashes".into(), hashes);
+    fields.insert("size".into(), json!(artifact.bytes.len()));
+    if let Some(python) = &artifact.metadata.requires_python {
+        fields.insert("requires-python".into(), json!(python));
+    }
+    if let Some(time) = &file.upload_time {
+        fields.insert("upload-time".into(), json!(time));
+    }
+    let yanked = match file.yanked.as_deref() {
+        None => json!(false),
+        Some("") => json!(true),
+        Some(reason) => json!(reason),
+    };
+    fields.insert("yanked".into(), yanked);
+    if file.serve_metadata {
+        let hash = crate::archive::sha256(artifact.metadata.text().as_bytes());
+        fields.insert("core-metadata".into(), json!({ "sha256": hash }));
+    }
+    Value::Object(fields)
+}
+
+/// A file as an anchor of PEP 503, with what PEPs 592 and 714 add.
+fn link(file: &Published) -> String {
+    let artifact = &file.artifact;
+    let mut anchor = format!("<a href=\"../../files/{}", escape(&artifact.filename));
+    if file.hashed {
+        write!(anchor, "#sha256={}", artifact.sha256()).expect("writing to a string cannot fail");
+    }
+    anchor.push('"');
+    let mut attribute = |name: &str, value: &str| {
+        write!(anchor, " {name}=\"{}\"", escape(value)).expect("writing to a string cannot fail");
+    };
+    if let Some(python) = &artifact.metadata.requires_python {
+        attribute("data-requires-python", python);
+    }
+    if let Some(reason) = &file.yanked {
+        attribute("data-yanked", reason);
+    }
+    if file.serve_metadata {
+        let hash = crate::archive::sha256(artifact.metadata.text().as_bytes());
+        attribute("data-core-metadata", &format!("sha256={hash}"));
+        attribute("data-dist-info-metadata", &format!("sha256={hash}"));
+    }
+    format!("{anchor}>{}</a><br>", escape(&artifact.filename))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn html(title: &str, body: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html>\n<head>\n<meta name=\"pypi:repository-version\" content=\"1.0\">\n\
+         <title>{title}</title>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+}

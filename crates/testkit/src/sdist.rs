@@ -1,0 +1,36 @@
+//! An sdist of a fixture folder (PEP 625): its files, `PKG-INFO`, and the in-tree backend that builds it (PEP 517),
+//! so that a fixture builds anywhere without asking for setuptools.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::{
+    archive::{self, Artifact, Entry},
+    metadata::CoreMetadata,
+};
+
+/// The in-tree backend, and where a fixture's `pyproject.toml` points to it.
+pub const BACKEND: (&str, &str) = ("_backend/fixture_backend.py", include_str!("fixture_backend.py"));
+
+/// Builds the sdist of the fixture in this folder. The same folder gives the same bytes.
+///
+/// # Errors
+/// When the folder is no fixture or cannot be read.
+pub fn build_sdist(folder: &Path) -> Result<Artifact> {
+    let metadata = CoreMetadata::read(folder)?;
+    let top = format!("{}-{}", metadata.project()?.escaped(), metadata.version);
+    let mut entries = archive::tree(folder)?;
+    // What we expect of a package is ours, not part of it.
+    entries.retain(|entry| entry.path != "expected.toml");
+    entries.push(Entry::new("PKG-INFO", metadata.text()));
+    entries.push(Entry::new(BACKEND.0, BACKEND.1));
+    if let Some(text) = metadata.entry_points_text() {
+        entries.push(Entry::new("_backend/entry_points.txt", text));
+    }
+    entries.sort_by(|one, other| one.path.cmp(&other.path));
+    for entry in &mut entries {
+        entry.path = format!("{top}/{}", entry.path);
+    }
+    Ok(Artifact { filename: format!("{top}.tar.gz"), bytes: archive::tar_gz(&entries)?, metadata })
+}
