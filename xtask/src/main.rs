@@ -1,1 +1,51 @@
-fn main() {}
+//! What a developer runs: `cargo xtask test`. Only the standard library, so that it starts at once on a clean clone.
+
+// A developer's tool talks on the terminal.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod command;
+mod counts;
+mod needs;
+mod skips;
+mod test;
+
+use std::{path::PathBuf, process::ExitCode};
+
+const HELP: &str = "\
+What a developer of Wheeltapper runs.
+
+cargo xtask test [OPTIONS] [-- FILTER …]
+    Formatting, lints, documentation, licences, and every test there is.
+    --strict             Fail on a skipped test that was not expected. The default where CI is set.
+    --expect-skips FILE  The skips that are expected, instead of xtask/expected-skips.txt.
+    --no-install         Do not install missing programs, even where it may.
+    --only-tests         No formatting, lints, documentation, licences.
+    FILTER               Passed on to the test runner.
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("test") => match test::Options::parse(arguments) {
+            Ok(options) => test::run(&options),
+            Err(wrong) => {
+                eprintln!("error: {wrong}\n\n{HELP}");
+                ExitCode::from(2)
+            }
+        },
+        None | Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Some(other) => {
+            eprintln!("error: there is no task `{other}`\n\n{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The workspace's root folder.
+fn workspace() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or(here.clone(), PathBuf::from)
+}
