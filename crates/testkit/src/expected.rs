@@ -15,6 +15,8 @@ use crate::WheelSpec;
 pub struct Expected {
     /// What the package does, in a sentence.
     pub does: String,
+    /// What `wheeltapper run` is asked for, where it is not the bare project.
+    pub target: Option<String>,
     /// The one word.
     pub outcome: Outcome,
     /// Why it is `untested` or `unsupported`.

@@ -67,6 +67,11 @@ impl Fixture {
         self.metadata.project().expect("`tap-` and a folder's name is a project name")
     }
 
+    /// What `wheeltapper run` is asked for.
+    pub fn target(&self) -> &str {
+        self.expected.target.as_deref().unwrap_or(&self.metadata.name)
+    }
+
     /// The files that an index holds of it: the sdist first, then its wheels.
     ///
     /// # Errors
