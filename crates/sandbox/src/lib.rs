@@ -1,1 +1,25 @@
-//! Room `sandbox`.
+//! One untrusted command, isolated, limited and measured; and the exact set of files it wrote.
+//!
+//! This crate owns namespaces, mounts, cgroups and the seccomp filter. What is run, and what a result means, is the
+//! agent's. Everything read back from a [`World`] was written by strangers: it is only reached through this crate.
+
+mod command;
+mod error;
+mod host;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as platform;
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(not(target_os = "linux"))]
+use elsewhere as platform;
+
+pub use command::{
+    Bind, CELL_PATH, Command, Execution, Limits, MemorySource, Network, ScratchLimits, base_environment,
+};
+pub use error::Error;
+pub use host::{Change, ChangeKind, Changes, Check, CheckStatus, Entry, Exported, FileType, Mode, Settings};
+pub use platform::{Cancel, Host, World, enter, launcher_main};

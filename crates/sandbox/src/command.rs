@@ -1,0 +1,195 @@
+//! What is run in a cell, within which limits, and what was measured. Values only.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use wheeltapper_core::phase::{Exit, Limit};
+
+/// Where a process in full mode sees the cell's tree.
+pub const CELL_PATH: &str = "/cell";
+
+/// One untrusted command. Paths are those that the process itself sees.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Command {
+    /// The program: a path, or a name that is looked up in the `PATH` of `environment`.
+    pub program: OsString,
+    /// Its arguments, without the program's name.
+    pub arguments: Vec<OsString>,
+    /// The whole environment; nothing is inherited.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The working directory.
+    #[serde(with = "os_path")]
+    pub directory: PathBuf,
+    /// Files and directories of the host that are shown read-only.
+    pub binds: Vec<Bind>,
+    /// What it can reach.
+    pub network: Network,
+    /// When it is stopped.
+    pub limits: Limits,
+    /// Where its combined standard output and error go: a file of the supervisor's, created or truncated.
+    #[serde(with = "os_path")]
+    pub log: PathBuf,
+}
+
+/// A file or directory of the host, shown read-only in the cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    /// Absolute path on the host.
+    #[serde(with = "os_path")]
+    pub source: PathBuf,
+    /// Absolute path in the cell; missing parents are created.
+    #[serde(with = "os_path")]
+    pub target: PathBuf,
+}
+
+impl Bind {
+    /// Shows `path` at the same place inside.
+    pub fn same(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Bind { source: path.clone(), target: path }
+    }
+}
+
+/// What a command can reach beside its own loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// Nothing.
+    None,
+    /// One port of its loopback, [`World::port`](crate::World::port), which the supervisor serves.
+    Port,
+}
+
+/// When a command is stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Wall time.
+    pub wall: Duration,
+    /// Time in which it neither prints nor uses the CPU.
+    pub inactivity: Duration,
+    /// Bytes of memory of all its processes together.
+    pub memory: u64,
+    /// Processes and threads at a time.
+    pub processes: u64,
+    /// Bytes printed.
+    pub output: u64,
+    /// Open files of each process (the soft limit).
+    pub open_files: u64,
+}
+
+impl Default for Limits {
+    /// Ten minutes, two of them without a sign of life, 2 GiB, 1,024 processes, 16 MiB of output, 1,024 open files.
+    fn default() -> Self {
+        Limits {
+            wall: Duration::from_secs(600),
+            inactivity: Duration::from_secs(120),
+            memory: 2 << 30,
+            processes: 1024,
+            output: 16 << 20,
+            open_files: 1024,
+        }
+    }
+}
+
+/// How much a world may write, over all its phases together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScratchLimits {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files, directories and links.
+    pub inodes: u64,
+}
+
+impl Default for ScratchLimits {
+    /// 2 GiB and 400,000 files.
+    fn default() -> Self {
+        ScratchLimits { bytes: 2 << 30, inodes: 400_000 }
+    }
+}
+
+/// Where a figure of peak memory comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemorySource {
+    /// The cgroup: all processes together, with the page cache and what they wrote to the scratch.
+    Cgroup,
+    /// The largest resident set of any one process.
+    MaxRss,
+}
+
+impl MemorySource {
+    /// `cgroup` or `max_rss`, as results spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MemorySource::Cgroup => "cgroup",
+            MemorySource::MaxRss => "max_rss",
+        }
+    }
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Execution {
+    /// How it ended; signal 9 when a limit ended it.
+    pub exit: Exit,
+    /// The limit that ended it, or that explains its failure.
+    pub limit: Option<Limit>,
+    /// Why the program could not be started at all (`exit` is 126 or 127 then, as a shell would say).
+    pub start_error: Option<String>,
+    /// From its start to its end.
+    pub wall: Duration,
+    /// CPU time, user and system, of all its processes.
+    pub cpu: Duration,
+    /// The most memory it used, in bytes.
+    pub peak_memory: Option<u64>,
+    /// Where that figure comes from.
+    pub peak_memory_source: MemorySource,
+    /// Bytes it printed, as far as they were read.
+    pub output_bytes: u64,
+    /// Processes that were still there a moment after it had ended; they were killed.
+    pub left_processes: u32,
+    /// How often a new process was denied because of the limit (0 where nobody counts).
+    pub processes_denied: u64,
+}
+
+/// What an ordinary user's login would set: HOME, TMPDIR, XDG folders, LANG, TZ, USER, SHELL and a PATH that starts with
+/// the cell's `env/bin`. `root` is [`World::root`](crate::World::root), `temporary` is
+/// [`World::temporary`](crate::World::temporary).
+pub fn base_environment(root: &Path, temporary: &Path) -> Vec<(OsString, OsString)> {
+    let home = root.join("home");
+    let mut path = root.join("env/bin").into_os_string();
+    path.push(":/usr/local/bin:/usr/bin:/bin");
+    let set = |name: &str, value: OsString| (OsString::from(name), value);
+    vec![
+        set("HOME", home.clone().into_os_string()),
+        set("TMPDIR", temporary.as_os_str().to_owned()),
+        set("XDG_CACHE_HOME", home.join(".cache").into_os_string()),
+        set("XDG_CONFIG_HOME", home.join(".config").into_os_string()),
+        set("XDG_DATA_HOME", home.join(".local/share").into_os_string()),
+        set("XDG_STATE_HOME", home.join(".local/state").into_os_string()),
+        set("PATH", path),
+        set("LANG", "C.UTF-8".into()),
+        set("LC_ALL", "C.UTF-8".into()),
+        set("TZ", "UTC".into()),
+        set("USER", "wheeltapper".into()),
+        set("LOGNAME", "wheeltapper".into()),
+        set("SHELL", "/bin/sh".into()),
+    ]
+}
+
+/// Paths as the bytes they are: JSON has no other way for those that are not UTF-8.
+pub(crate) mod os_path {
+    use std::{ffi::OsString, path::PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(path: &std::path::Path, serializer: S) -> Result<S::Ok, S::Error> {
+        path.as_os_str().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        OsString::deserialize(deserializer).map(PathBuf::from)
+    }
+}

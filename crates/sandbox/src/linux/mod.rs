@@ -1,0 +1,25 @@
+//! Linux: namespaces, overlay, cgroups and seccomp, by a launcher of our own.
+//!
+//! supervisor (many threads) -> launcher (one thread; limits, log) -> init (first process of the cell) -> command.
+
+mod cancel;
+mod cgroup;
+mod changes;
+mod channel;
+mod enter;
+mod init;
+mod inside;
+mod launcher;
+mod layers;
+mod mounts;
+mod network;
+mod remove;
+mod run;
+mod seccomp;
+mod spec;
+mod world;
+
+pub use cancel::Cancel;
+pub use enter::{Host, enter};
+pub use launcher::launcher_main;
+pub use world::World;

@@ -1,0 +1,67 @@
+//! What a launcher is told: everything that one run needs, and nothing that it could look up itself.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::cgroup;
+use crate::{Command, command::os_path};
+
+/// One run in full mode.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Spec {
+    /// The supervisor's private folder: `etc`, `dev`, `root`.
+    #[serde(with = "os_path")]
+    pub(super) stage: PathBuf,
+    /// Who runs the command.
+    pub(super) identity: Identity,
+    /// The cell's lower layers, the highest first.
+    pub(super) layers: Vec<Layer>,
+    /// The folder of the current upper: `upper`, `work`, `tmp`, `shm`.
+    #[serde(with = "os_path")]
+    pub(super) scratch: PathBuf,
+    /// The folder with this slot's `passwd` and `group`.
+    #[serde(with = "os_path")]
+    pub(super) accounts: PathBuf,
+    /// Bytes that the scratch takes: they count as memory of the cell.
+    pub(super) scratch_bytes: u64,
+    /// Where limits are kept.
+    pub(super) cgroup: Option<cgroup::Place>,
+    /// The folder of this run's cgroup.
+    pub(super) name: String,
+    /// The port of [`crate::Network::Port`].
+    pub(super) port: u16,
+    /// What is run.
+    pub(super) command: Command,
+}
+
+/// Who runs the command.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Identity {
+    /// The supervisor is root: a user of the slot's own, in the host's user namespace.
+    Slot { uid: u32, gid: u32 },
+    /// The supervisor is a plain user, who appears as [`INNER`] in a user namespace.
+    Mapped { outer_uid: u32, outer_gid: u32 },
+}
+
+/// The uid and gid inside, when the supervisor is a plain user.
+pub(super) const INNER: u32 = 1000;
+
+impl Identity {
+    /// uid and gid as the cell sees them.
+    pub(super) fn inside(self) -> (u32, u32) {
+        match self {
+            Identity::Slot { uid, gid } => (uid, gid),
+            Identity::Mapped { .. } => (INNER, INNER),
+        }
+    }
+}
+
+/// A lower layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Layer {
+    #[serde(with = "os_path")]
+    pub(super) path: PathBuf,
+    /// A layer of the host's: owned by the supervisor on disk, it must appear as the command's own.
+    pub(super) foreign: bool,
+}
