@@ -105,8 +105,7 @@ fn checks(tally: &mut Tally) {
         ),
         false => tally.skips.push(Skip::new("lints", "clippy is missing: rustup component add clippy")),
     }
-    let mut documentation =
-        cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"]);
+    let mut documentation = cargo(&["doc", "--quiet", "--workspace", "--no-deps"]);
     documentation.env("RUSTDOCFLAGS", "-D warnings");
     tally.check("documentation", documentation);
     match works("cargo", &["deny", "--version"]) {
@@ -160,7 +159,7 @@ impl Tally {
         let counts = read(&ended.output).unwrap_or_default();
         self.tests += counts;
         if !ended.success && counts.failed == 0 {
-            self.checks.push((what.to_owned(), false));
+            self.checks.push((format!("{what}: they did not run to their end"), false));
         }
     }
 }
@@ -177,7 +176,8 @@ fn summary(
         println!("  {} {name}", if *passed { "passed " } else { "FAILED " });
     }
     let Counts { passed, failed, .. } = tally.tests;
-    println!("  {} tests: {passed} passed, {failed} failed", if failed == 0 { "passed " } else { "FAILED " });
+    let word = if failed == 0 && passed > 0 { "passed " } else { "FAILED " };
+    println!("  {word} tests: {passed} passed, {failed} failed");
     for line in missing {
         println!("  missing {line}");
     }

@@ -43,9 +43,9 @@ pub struct Expected {
     /// Programs without which it cannot come out so.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// Names below the home folder of the user who runs Wheeltapper that must not exist afterwards.
+    /// Paths on the host that must not exist afterwards; `~/` is the home folder of the user who runs Wheeltapper.
     #[serde(default)]
-    pub absent_from_home: Vec<String>,
+    pub absent: Vec<String>,
     /// What the index holds of it.
     #[serde(default)]
     pub publish: Publish,

@@ -17,7 +17,7 @@ pub use expected::Expected;
 pub use fake_index::{FakeIndex, Fault, Published, Style};
 pub use fixture::Fixture;
 pub use metadata::CoreMetadata;
-pub use sdist::{BACKEND, build_sdist};
+pub use sdist::{BACKEND, build_sdist, build_sdist_of_version};
 pub use wheel::{WheelSpec, build_wheel};
 
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{
     archive::{self, Artifact, Entry},
@@ -18,11 +18,29 @@ pub const BACKEND: (&str, &str) = ("_backend/fixture_backend.py", include_str!("
 /// # Errors
 /// When the folder is no fixture or cannot be read.
 pub fn build_sdist(folder: &Path) -> Result<Artifact> {
-    let metadata = CoreMetadata::read(folder)?;
+    build(folder, CoreMetadata::read(folder)?)
+}
+
+/// The same as another version: what a test publishes that is about several releases of one project.
+///
+/// # Errors
+/// When the folder is no fixture or cannot be read.
+pub fn build_sdist_of_version(folder: &Path, version: &str) -> Result<Artifact> {
+    build(folder, CoreMetadata { version: version.to_owned(), ..CoreMetadata::read(folder)? })
+}
+
+fn build(folder: &Path, metadata: CoreMetadata) -> Result<Artifact> {
+    let own = CoreMetadata::read(folder)?.version;
     let top = format!("{}-{}", metadata.project()?.escaped(), metadata.version);
     let mut entries = archive::tree(folder)?;
     // What we expect of a package is ours, not part of it.
     entries.retain(|entry| entry.path != "expected.toml");
+    if own != metadata.version {
+        let pyproject =
+            entries.iter_mut().find(|entry| entry.path == "pyproject.toml").context("no pyproject.toml")?;
+        let (was, is) = (format!("version = \"{own}\""), format!("version = \"{}\"", metadata.version));
+        pyproject.bytes = String::from_utf8(std::mem::take(&mut pyproject.bytes))?.replace(&was, &is).into();
+    }
     entries.push(Entry::new("PKG-INFO", metadata.text()));
     entries.push(Entry::new(BACKEND.0, BACKEND.1));
     if let Some(text) = metadata.entry_points_text() {

@@ -72,6 +72,26 @@ fn an_sdist_holds_its_metadata_and_its_backend_but_not_what_we_expect() {
 }
 
 #[test]
+fn another_version_is_another_release_of_the_same() {
+    let folder = Fixture::named("passes").unwrap().folder;
+    let sdist = wheeltapper_testkit::build_sdist_of_version(&folder, "2.0rc1").unwrap();
+    assert_eq!(sdist.filename, "tap_passes-2.0rc1.tar.gz");
+    let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(sdist.bytes.as_slice()));
+    let texts: Vec<String> = tar
+        .entries()
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().unwrap().ends_with("pyproject.toml"))
+        .map(|mut entry| {
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            text
+        })
+        .collect();
+    assert!(texts[0].contains("version = \"2.0rc1\"\n"), "{texts:?}");
+}
+
+#[test]
 fn a_record_is_compared_with_what_is_said_only() {
     let expected = Fixture::named("test-fails").unwrap().expected;
     let mut record = json!({
