@@ -140,8 +140,18 @@ fn faults_are_switched_on_and_off() {
 
 #[test]
 fn a_hanging_index_says_nothing_until_it_is_dropped() {
-    let (index, _) = index();
+    let (index, file) = index();
     index.set_fault(PAGE, Fault::Hang);
+    index.set_fault(FILE, Fault::Stall);
+    let mut stalled = TcpStream::connect(index.address()).unwrap();
+    write!(stalled, "GET {FILE} HTTP/1.1\r\nHost: index\r\n\r\n").unwrap();
+    let half = file.artifact.bytes.len() / 2;
+    let mut read = Vec::new();
+    while !read.ends_with(&file.artifact.bytes[half - 16..half]) {
+        let mut byte = [0];
+        stalled.read_exact(&mut byte).unwrap();
+        read.extend(byte);
+    }
     let mut stream = TcpStream::connect(index.address()).unwrap();
     write!(stream, "GET {PAGE} HTTP/1.1\r\nHost: index\r\n\r\n").unwrap();
     stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
@@ -149,6 +159,7 @@ fn a_hanging_index_says_nothing_until_it_is_dropped() {
     stream.set_read_timeout(None).unwrap();
     drop(index);
     assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
+    assert_eq!(stalled.read(&mut [0; 1]).unwrap(), 0);
 }
 
 #[test]

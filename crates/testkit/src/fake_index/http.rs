@@ -178,6 +178,7 @@ fn write(
     head: bool,
 ) -> io::Result<Connection> {
     let mut sent = response.body.len();
+    let stalls = fault == Some(Fault::Stall);
     match fault {
         Some(Fault::Hang) => return Ok(Connection::Hanging),
         Some(Fault::Close) => return Ok(Connection::Closed),
@@ -189,7 +190,7 @@ fn write(
             // Never valid UTF-8, JSON, HTML, gzip or zip; the same each time.
             response.body = (0..response.body.len()).map(|at| 0x80 | (at * 37 % 101) as u8).collect();
         }
-        Some(Fault::Half) => sent /= 2,
+        Some(Fault::Half | Fault::Stall) => sent /= 2,
         Some(Fault::WrongHash) => {
             let middle = response.body.len() / 2;
             if let Some(byte) = response.body.get_mut(middle) {
@@ -209,6 +210,9 @@ fn write(
     }
     stream.write_all(&response.body[..sent])?;
     stream.flush()?;
+    if stalls {
+        return Ok(Connection::Hanging);
+    }
     Ok(if sent < response.body.len() { Connection::Closed } else { Connection::Kept })
 }
 

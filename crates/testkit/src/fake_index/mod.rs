@@ -41,6 +41,8 @@ pub enum Fault {
     Garbage,
     /// The first half of the body, then the connection is closed.
     Half,
+    /// The first half of the body, then silence, as [`Fault::Hang`].
+    Stall,
     /// The whole body, with one byte of it changed.
     WrongHash,
     /// No answer at all, until the client goes or the index is dropped.
@@ -62,6 +64,8 @@ pub struct Published {
     pub serve_metadata: bool,
     /// Whether the page says its hash. Some private indexes do not.
     pub hashed: bool,
+    /// What the page links to instead of the file here, relative to the page or absolute.
+    pub url: Option<String>,
 }
 
 impl From<Artifact> for Published {
@@ -72,6 +76,7 @@ impl From<Artifact> for Published {
             yanked: None,
             serve_metadata: false,
             hashed: true,
+            url: None,
         }
     }
 }

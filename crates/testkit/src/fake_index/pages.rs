@@ -56,11 +56,16 @@ fn project_json(name: &str, project: &Project) -> String {
     page.to_string()
 }
 
+/// What the page links to.
+fn url(file: &Published) -> String {
+    file.url.clone().unwrap_or_else(|| format!("../../files/{}", file.artifact.filename))
+}
+
 fn file_json(file: &Published) -> Value {
     let artifact = &file.artifact;
     let mut fields = Map::new();
     fields.insert("filename".into(), json!(artifact.filename));
-    fields.insert("url".into(), json!(format!("../../files/{}", artifact.filename)));
+    fields.insert("url".into(), json!(url(file)));
     let hashes = if file.hashed { json!({ "sha256": artifact.sha256() }) } else { json!({}) };
     fields.insert("hashes".into(), hashes);
     fields.insert("size".into(), json!(artifact.bytes.len()));
@@ -86,7 +91,7 @@ fn file_json(file: &Published) -> Value {
 /// A file as an anchor of PEP 503, with what PEPs 592 and 714 add.
 fn link(file: &Published) -> String {
     let artifact = &file.artifact;
-    let mut anchor = format!("<a href=\"../../files/{}", escape(&artifact.filename));
+    let mut anchor = format!("<a href=\"{}", escape(&url(file)));
     if file.hashed {
         write!(anchor, "#sha256={}", artifact.sha256()).expect("writing to a string cannot fail");
     }
