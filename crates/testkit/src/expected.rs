@@ -117,6 +117,8 @@ pub struct ExpectedLimits {
     pub memory_bytes: Option<u64>,
     /// Disk in bytes.
     pub disk_bytes: Option<u64>,
+    /// Files, folders and links.
+    pub inodes: Option<u64>,
     /// Output in bytes.
     pub output_bytes: Option<u64>,
     /// Processes and threads.
