@@ -1,1 +1,26 @@
-//! Room `index`.
+//! The package index: which one is configured, a client of its Simple API, a store of its files, the proxy of
+//! it that sandboxes talk to, the installer fetched from it, and safe readers of the archives it lists. Nothing
+//! here runs a package's code, and no secret of a private index leaves this crate but to its own origin.
+
+mod client;
+pub mod configuration;
+mod credentials;
+mod error;
+mod filename;
+mod files;
+mod page;
+mod remote;
+mod transport;
+pub mod unpack;
+mod wheel;
+
+pub use client::{Client, ClientOptions};
+pub use configuration::{Configuration, Index, Surroundings};
+pub use credentials::Credentials;
+pub use error::{Error, Kind, Result};
+pub use filename::{DistributionName, SdistFormat, WheelName};
+pub use files::{Files, FilesOptions, Lease};
+pub use page::{CoreMetadata, File, ProjectPage, ProjectStatus};
+pub use transport::Patience;
+pub use unpack::Limits;
+pub use wheel::{Member, Wheel, WheelProblem};
