@@ -1,0 +1,356 @@
+//! Which requirements a plan has: the strongest declared list, then the runner, implied plugins, and what the
+//! tests import and nothing provides. Every requirement has its reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wheeltapper_core::ProjectName;
+
+use crate::{
+    About, Ignored, InferredRequirement,
+    declared::{Declaration, Declared, Tier},
+    invocation::Tool,
+    knowledge::{Implies, is_stdlib, plugin, providers},
+    pytest_config::PytestConfig,
+    python::facts::top,
+    requirement::{List, Specifier, specifier},
+    survey::{Survey, TestFile},
+    tree::file_name,
+};
+
+/// The requirements of a plan.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Needs {
+    pub requirements: Vec<String>,
+    pub extras: Vec<String>,
+    pub why: Vec<String>,
+    pub inferred: Vec<InferredRequirement>,
+    pub ignored: Vec<Ignored>,
+    projects: BTreeSet<ProjectName>,
+}
+
+/// What requirements are worked out from.
+pub(crate) struct Basis<'a> {
+    pub about: &'a About<'a>,
+    pub survey: &'a Survey,
+    pub config: Option<&'a PytestConfig>,
+    pub declared: &'a Declared,
+}
+
+/// Tools that development lists hold and no test needs, unless it imports them.
+const DEVELOPMENT_TOOLS: &[&str] = &[
+    "black", "flake8", "mypy", "sphinx", "tox", "nox", "pre-commit", "twine", "build", "wheel", "ruff", "isort", "pylint",
+    "coverage", "coveralls", "codecov", "bumpversion", "bump2version", "bump-my-version", "pyright", "bandit", "check-manifest",
+    "furo", "sphinx-rtd-theme", "mkdocs", "mkdocs-material", "pydocstyle", "pycodestyle", "pyflakes", "autopep8", "yapf",
+    "towncrier", "zest-releaser", "releases", "invoke", "ipython", "jupyter", "jupyterlab", "notebook", "watchdog", "commitizen",
+    "safety", "pip-tools", "pip", "setuptools", "hatch", "poetry", "pdm", "uv", "cibuildwheel", "codespell", "pyroma", "interrogate",
+    "vulture", "docutils", "recommonmark", "myst-parser", "sphinx-autobuild", "sphinx-copybutton", "sphinx-click", "asv", "ipdb", "pdbpp",
+    "pyupgrade", "doc8", "darglint", "pep8-naming", "flake8-bugbear", "flake8-docstrings", "setuptools-scm", "versioneer", "tox-uv",
+    "check-wheel-contents", "readme-renderer", "gitchangelog", "mkdocstrings", "pdoc", "pdoc3", "pur", "rope", "tox-gh-actions",
+];
+
+/// Plugins of one purpose: where one is declared, the other is not added.
+const ALTERNATIVES: &[(&str, &[&str])] = &[
+    ("pytest-httpserver", &["pytest-localserver"]),
+    ("syrupy", &["snapshottest", "pytest-snapshot", "inline-snapshot", "pytest-insta"]),
+    ("pytest-freezer", &["pytest-freezegun"]),
+    ("pytest-recording", &["pytest-vcr", "pytest-vcrpy"]),
+    ("pytest-asyncio", &["pytest-anyio", "pytest-asyncio-cooperative", "pytest-aiohttp", "anyio"]),
+    ("pytest-datadir", &["pytest-datadir-ng", "pytest-datadirs", "pytest-data-dir"]),
+    ("pytest-rerunfailures", &["flaky"]),
+    ("flaky", &["pytest-rerunfailures"]),
+    ("pytest-forked", &["pytest-xdist"]),
+    ("pytest-httpx", &["pytest-httpx2"]),
+    ("pytest-freezegun", &["pytest-freezer"]),
+];
+
+/// Works out the requirements for a runner.
+pub(crate) fn needs(basis: &Basis, tool: Tool, preferred: Option<(Tier, &str)>) -> Needs {
+    let mut needs = Needs::default();
+    let runs_pytest = tool == Tool::Pytest;
+    let chosen = choose(basis, preferred);
+    for declaration in &chosen {
+        needs.take(basis, declaration);
+    }
+    for requirement in &basis.about.runtime_requirements {
+        needs.projects.extend(specifier(requirement).ok().map(|specifier| specifier.project));
+    }
+    if runs_pytest {
+        needs.want(basis, "pytest", "the runner", None);
+        for (project, why) in basis.config.map(PytestConfig::plugins).unwrap_or_default() {
+            needs.want(basis, project, &why, basis.config.map(|config| (config.file.as_str(), Some(config.line))));
+        }
+        implied_by_sources(basis, &mut needs);
+    } else if tool == Tool::Nose {
+        needs.want(basis, "nose", "the runner", None);
+    }
+    imported(basis, &mut needs);
+    needs
+}
+
+/// The declared lists to install whole: all of the strongest tier that asks for anything.
+fn choose<'a>(basis: &'a Basis, preferred: Option<(Tier, &str)>) -> Vec<&'a Declaration> {
+    let usable = |declaration: &&Declaration| {
+        !declaration.list.is_empty() && declaration.tier != Tier::Plain && (declaration.tier != Tier::Cibuildwheel || basis.about.native)
+    };
+    let lists = &basis.declared.lists;
+    if let Some((tier, name)) = preferred
+        && let Some(found) = lists.iter().filter(usable).find(|list| list.tier == tier && list.name == name)
+    {
+        return vec![found];
+    }
+    let Some(best) = lists.iter().filter(usable).map(|declaration| declaration.tier).min() else { return Vec::new() };
+    let of = |tier: Tier| lists.iter().filter(usable).filter(move |declaration| declaration.tier == tier);
+    match best {
+        // Groups and extras for tests complete each other; files and environments are variants of one list.
+        Tier::Cibuildwheel | Tier::TestGroup | Tier::TestExtra => {
+            let exact = |declaration: &&Declaration| {
+                let name = declaration.name.rsplit(' ').next().unwrap_or("");
+                crate::declared::purpose(name) == crate::declared::Purpose::Test
+            };
+            let all: Vec<_> = of(Tier::Cibuildwheel).chain(of(Tier::TestGroup)).chain(of(Tier::TestExtra)).collect();
+            let main: Vec<_> = all.iter().copied().filter(|list| list.tier == Tier::Cibuildwheel || exact(list)).collect();
+            if main.is_empty() { all.into_iter().take(1).collect() } else { main }
+        }
+        best => of(best).take(1).collect(),
+    }
+}
+
+impl Needs {
+    fn take(&mut self, basis: &Basis, declaration: &Declaration) {
+        let List { specifiers, extras, constraints, .. } = &declaration.list;
+        let known: BTreeSet<&str> = basis.about.provides_extra.keys().map(String::as_str).collect();
+        let is_extra = declaration.name.starts_with("extra ");
+        let place = place(&declaration.file, declaration.line);
+        let mut taken = Vec::new();
+        for extra in extras {
+            if let Some(name) = known.iter().find(|name| normal(name) == normal(extra)) {
+                if !self.extras.iter().any(|have| have == name) {
+                    self.extras.push((*name).to_owned());
+                }
+                for requirement in &basis.about.provides_extra[*name] {
+                    self.projects.extend(specifier(requirement).ok().map(|specifier| specifier.project));
+                }
+            } else {
+                self.ignored.push(Ignored {
+                    file: declaration.file.clone(),
+                    line: Some(declaration.line),
+                    what: format!("extra {extra}"),
+                    because: "the release's metadata has no such extra".into(),
+                });
+            }
+        }
+        for placed in specifiers {
+            let project = &placed.specifier.project;
+            if declaration.tier == Tier::Dev && DEVELOPMENT_TOOLS.contains(&project.as_str()) && !is_imported(basis, project) {
+                self.ignored.push(Ignored {
+                    file: placed.file.clone(),
+                    line: Some(placed.line),
+                    what: placed.specifier.text.clone(),
+                    because: "a development tool that no test imports".into(),
+                });
+                continue;
+            }
+            self.projects.insert(project.clone());
+            if !is_extra {
+                let text = constrained(&placed.specifier, constraints);
+                if !self.requirements.contains(&text) {
+                    taken.push(text.clone());
+                    self.requirements.push(text);
+                }
+            }
+        }
+        let what = if is_extra { "installed as an extra".to_owned() } else { taken.join(", ") };
+        self.why.push(format!("requirements from {} ({place}): {what}", declaration.name));
+    }
+
+    /// Adds a project unless something has it; as a lower list declares it where one does.
+    fn want(&mut self, basis: &Basis, project: &str, because: &str, at: Option<(&str, Option<u32>)>) {
+        let Ok(name) = project.parse::<ProjectName>() else { return };
+        let alternative = ALTERNATIVES.iter().find(|row| row.0 == project).map_or(&[][..], |row| row.1);
+        if self.projects.contains(&name) || alternative.iter().any(|other| self.projects.iter().any(|have| have.as_str() == *other)) {
+            return;
+        }
+        self.projects.insert(name.clone());
+        if let Some((specifier, place)) = declared_elsewhere(basis, &name) {
+            self.why.push(format!("requirement {} from {place}: {because}", specifier.text));
+            self.requirements.push(specifier.text);
+            return;
+        }
+        self.why.push(format!("requirement {project} inferred: {because}"));
+        self.requirements.push(project.to_owned());
+        if let Some((file, line)) = at {
+            self.inferred.push(InferredRequirement {
+                project: name,
+                needed_for: because.to_owned(),
+                file: file.to_owned(),
+                line,
+                from_table: true,
+            });
+        }
+    }
+}
+
+/// `file:line`, or the file alone.
+pub(crate) fn place(file: &str, line: u32) -> String {
+    if line == 0 { file.to_owned() } else { format!("{file}:{line}") }
+}
+
+fn normal(extra: &str) -> String {
+    extra.to_ascii_lowercase().replace(['_', '.'], "-")
+}
+
+/// A specifier with the bounds a constraints file sets, where it has none of its own.
+fn constrained(specifier: &Specifier, constraints: &[Specifier]) -> String {
+    let bare = specifier.text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    match constraints.iter().find(|constraint| bare && constraint.project == specifier.project) {
+        Some(constraint) => constraint.text.clone(),
+        None => specifier.text.clone(),
+    }
+}
+
+fn declared_elsewhere(basis: &Basis, project: &ProjectName) -> Option<(Specifier, String)> {
+    let mut lists: Vec<&Declaration> = basis.declared.lists.iter().collect();
+    lists.sort_by_key(|list| list.tier);
+    for declaration in lists {
+        if let Some(placed) = declaration.list.specifiers.iter().find(|placed| placed.specifier.project == *project) {
+            return Some((placed.specifier.clone(), format!("{} ({})", declaration.name, place(&placed.file, placed.line))));
+        }
+    }
+    None
+}
+
+/// The files whose imports must work: tests, conftests, and the helpers that those import.
+fn files<'a>(basis: &'a Basis) -> Vec<&'a TestFile> {
+    let survey = basis.survey;
+    let mut mentioned: BTreeSet<&str> = BTreeSet::new();
+    let is_root = |file: &TestFile| matches!(file_name(&file.path), "conftest.py" | "__init__.py");
+    let mut found: Vec<&TestFile> = survey.tests.iter().chain(survey.helpers.iter().filter(|file| is_root(file))).collect();
+    let mention = |file: &'a TestFile, mentioned: &mut BTreeSet<&'a str>| {
+        for import in &file.facts.imports {
+            mentioned.extend(import.module.split('.'));
+            mentioned.extend(import.names.iter().map(String::as_str));
+        }
+        mentioned.extend(file.facts.neighbours.iter().map(String::as_str));
+    };
+    for file in &found {
+        mention(file, &mut mentioned);
+    }
+    let helpers = survey.helpers.iter().filter(|file| {
+        !is_root(file) && !file.installed && mentioned.contains(file_name(&file.path).trim_end_matches(".py"))
+    });
+    found.extend(helpers);
+    found
+}
+
+fn is_imported(basis: &Basis, project: &ProjectName) -> bool {
+    basis.survey.all().flat_map(|file| &file.facts.imports).any(|import| provides(project, top(&import.module)))
+}
+
+/// True when a project of this name is known, or by its name likely, to provide a top-level module.
+fn provides(project: &ProjectName, module: &str) -> bool {
+    let project = project.as_str();
+    let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_', '.'], "");
+    let (name, wanted) = (plain(project), plain(module));
+    providers(module).contains(&project)
+        || name == wanted
+        || name.strip_prefix("python").is_some_and(|rest| rest == wanted)
+        || name.strip_suffix("python").is_some_and(|rest| rest == wanted)
+        || name.strip_prefix("py").is_some_and(|rest| rest == wanted)
+        || (project == "pytest" && matches!(module, "_pytest" | "py" | "pluggy" | "iniconfig" | "packaging"))
+        || (wanted.len() > 3 && project.split('-').next().is_some_and(|first| first == wanted) && is_namespace(module))
+}
+
+/// Names that many projects share.
+fn is_namespace(module: &str) -> bool {
+    matches!(module, "zope" | "google" | "azure" | "backports" | "jaraco" | "sphinxcontrib" | "plone" | "aws" | "opentelemetry" | "ruamel" | "keyrings" | "repoze" | "collective" | "airflow")
+}
+
+/// Plugins that fixtures and markers in the sources need.
+fn implied_by_sources(basis: &Basis, needs: &mut Needs) {
+    let defined: BTreeSet<&str> = basis
+        .survey
+        .all()
+        .chain(&basis.survey.peripheral)
+        .flat_map(|file| file.facts.fixtures.iter())
+        .map(String::as_str)
+        .collect();
+    let registered = basis.config.and_then(|config| config.keys.iter().find(|key| key.0 == "markers")).map_or("", |key| &key.1);
+    for file in files(basis) {
+        for parameter in file.facts.parameters.iter().filter(|name| !defined.contains(name.as_str())) {
+            if let Some(project) = plugin(Implies::Fixture, parameter) {
+                needs.want(basis, project, &format!("{} uses the fixture {parameter}", file.path), Some((&file.path, None)));
+            }
+        }
+        for mark in &file.facts.marks {
+            if let Some(project) = plugin(Implies::Mark, mark)
+                && !registered.split_whitespace().any(|word| word.trim_end_matches(':') == mark)
+            {
+                needs.want(basis, project, &format!("{} uses pytest.mark.{mark}", file.path), Some((&file.path, None)));
+            }
+        }
+    }
+}
+
+/// What the tests import at module level and nothing provides.
+fn imported(basis: &Basis, needs: &mut Needs) {
+    let own: BTreeSet<&str> = basis
+        .about
+        .import_names
+        .iter()
+        .map(|name| top(name))
+        .chain(basis.about.installed_files.iter().filter_map(|path| path.split(['/', '.']).next()))
+        .chain(basis.survey.local_modules.iter().map(String::as_str))
+        .collect();
+    let mut wanted: BTreeMap<&str, (&TestFile, &str, u32)> = BTreeMap::new();
+    for file in files(basis) {
+        for import in &file.facts.imports {
+            let module = top(&import.module);
+            if is_stdlib(module) || module.is_empty() || !module.is_ascii() || file.facts.optional.contains(module) {
+                continue;
+            }
+            if own.contains(module) && !is_namespace(module) {
+                continue;
+            }
+            wanted.entry(module).or_insert((file, &import.module, import.line));
+        }
+    }
+    for (module, (file, dotted, line)) in wanted.into_iter().take(60) {
+        if needs.projects.iter().any(|project| provides(project, module)) || (is_namespace(module) && own.contains(module)) {
+            continue;
+        }
+        let because = format!("{}:{line} imports {module}", file.path);
+        // As declared in a weaker list, whatever it is called there.
+        let declared = basis
+            .declared
+            .lists
+            .iter()
+            .filter(|list| list.tier != Tier::Cibuildwheel || basis.about.native)
+            .flat_map(|list| &list.list.specifiers)
+            .find(|placed| provides(&placed.specifier.project, module));
+        if let Some(placed) = declared {
+            needs.projects.insert(placed.specifier.project.clone());
+            needs.requirements.push(placed.specifier.text.clone());
+            needs.why.push(format!("requirement {} from {}: {because}", placed.specifier.text, place(&placed.file, placed.line)));
+            continue;
+        }
+        let project = match providers(module).first() {
+            Some(project) => Some((*project).to_owned()),
+            // A namespace's top says nothing; its second level usually names the project.
+            None if is_namespace(module) => dotted.split('.').nth(1).map(|second| format!("{module}-{second}")),
+            None => Some(module.to_owned()),
+        };
+        let Some(project) = project.and_then(|project| project.parse::<ProjectName>().ok()) else { continue };
+        if project == *basis.about.project || !needs.projects.insert(project.clone()) {
+            continue;
+        }
+        needs.why.push(format!("requirement {project} inferred: {because}"));
+        needs.requirements.push(project.to_string());
+        needs.inferred.push(InferredRequirement {
+            from_table: !providers(module).is_empty(),
+            project,
+            needed_for: format!("import {module}"),
+            file: file.path.clone(),
+            line: Some(line),
+        });
+    }
+}

@@ -1,0 +1,418 @@
+//! What one Python file says about tests: how many it holds and of which kind, what it imports, which fixtures
+//! and markers it uses. Never decides what follows from that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtClassDef, StmtFunctionDef, StmtTry};
+use ruff_python_ast::visitor::{Visitor, walk_expr};
+
+use super::{dotted, line_at, text, with_module};
+
+/// One module-level import that is not guarded by `try`, `if` or a function.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Import {
+    /// Dotted, absolute.
+    pub module: String,
+    /// Names taken from it by `from … import`.
+    pub names: Vec<String>,
+    /// Counted from 1.
+    pub line: u32,
+}
+
+/// What a file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// False when only the text could be read (Python 2, syntax errors, too large).
+    pub parsed: bool,
+    /// Test functions and methods of `Test…` classes that only pytest (or nose) runs.
+    pub functions: u32,
+    /// Test methods of `unittest` classes.
+    pub methods: u32,
+    /// Test functions that yield: collected by nose, an error for today's pytest.
+    pub yields: u32,
+    pub imports: Vec<Import>,
+    /// The most dots of a relative import at module level.
+    pub relative: u32,
+    /// Modules and names taken by relative imports.
+    pub neighbours: BTreeSet<String>,
+    /// Modules behind `pytest.importorskip`, `try`, a condition, or inside a function.
+    pub optional: BTreeSet<String>,
+    /// Parameters of test functions and fixtures: the names of fixtures.
+    pub parameters: BTreeSet<String>,
+    /// Fixtures that the file defines, and names that `parametrize` fills.
+    pub fixtures: BTreeSet<String>,
+    /// `pytest.mark.X`.
+    pub marks: BTreeSet<String>,
+    /// Modules that `pytest_plugins` names.
+    pub plugins: BTreeSet<String>,
+    /// `os.environ["DJANGO_SETTINGS_MODULE"]` as set or defaulted here.
+    pub django_settings: Option<String>,
+    /// Starts something itself when run as a script.
+    pub script: bool,
+}
+
+impl Facts {
+    /// Reads a file's text.
+    pub(crate) fn of(source: &str, whole: bool) -> Facts {
+        let parsed = if whole { with_module(source, |body| from_tree(source, body)) } else { None };
+        parsed.unwrap_or_else(|| text::facts(source))
+    }
+
+    /// All tests of the file, by name.
+    pub(crate) fn tests(&self) -> u32 {
+        self.functions + self.methods
+    }
+
+    /// True when the file imports this top-level module, guarded or not.
+    pub(crate) fn imports_top(&self, module: &str) -> bool {
+        self.imports.iter().any(|import| top(&import.module) == module) || self.optional.contains(module)
+    }
+}
+
+/// The first part of a dotted name.
+pub(crate) fn top(module: &str) -> &str {
+    module.split('.').next().unwrap_or(module)
+}
+
+fn from_tree(source: &str, body: &[Stmt]) -> Facts {
+    let mut collector = Collector { source, facts: Facts { parsed: true, ..Facts::default() }, classes: BTreeMap::new() };
+    collector.statements(body, false);
+    let mut expressions = Expressions { facts: &mut collector.facts };
+    expressions.visit_body(body);
+    collector.facts
+}
+
+/// What a class in the file is to a test runner.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Unittest,
+    Other,
+}
+
+struct Collector<'s> {
+    source: &'s str,
+    facts: Facts,
+    classes: BTreeMap<String, Class>,
+}
+
+impl Collector<'_> {
+    fn statements(&mut self, body: &[Stmt], guarded: bool) {
+        for stmt in body {
+            match stmt {
+                Stmt::Import(import) => {
+                    for alias in &import.names {
+                        self.import(alias.name.as_str(), Vec::new(), import.range.start().to_usize(), guarded);
+                    }
+                }
+                Stmt::ImportFrom(import) if import.level > 0 => {
+                    self.facts.relative = self.facts.relative.max(import.level);
+                    let module = import.module.iter().flat_map(|module| module.as_str().split('.'));
+                    let names = import.names.iter().map(|alias| alias.name.as_str());
+                    self.facts.neighbours.extend(module.chain(names).map(str::to_owned));
+                }
+                Stmt::ImportFrom(import) => {
+                    if let Some(module) = &import.module {
+                        let names = import.names.iter().map(|alias| alias.name.as_str().to_owned()).collect();
+                        self.import(module.as_str(), names, import.range.start().to_usize(), guarded);
+                    }
+                }
+                Stmt::FunctionDef(function) => self.function(function, None),
+                Stmt::ClassDef(class) => self.class(class),
+                Stmt::If(branch) => {
+                    if is_main_guard(&branch.test) {
+                        self.facts.script = true;
+                    }
+                    self.statements(&branch.body, true);
+                    for clause in &branch.elif_else_clauses {
+                        self.statements(&clause.body, true);
+                    }
+                }
+                Stmt::Try(attempt) => self.attempt(attempt, guarded),
+                Stmt::With(with) => self.statements(&with.body, guarded),
+                Stmt::For(each) => self.statements(&each.body, true),
+                Stmt::While(each) => self.statements(&each.body, true),
+                Stmt::Assign(assign) => {
+                    let target = assign.targets.first();
+                    if matches!(target, Some(Expr::Name(name)) if name.id.as_str() == "pytest_plugins") {
+                        self.plugins(&assign.value);
+                    }
+                    if let Some(Expr::Subscript(subscript)) = target
+                        && text_of(&subscript.slice) == Some("DJANGO_SETTINGS_MODULE")
+                    {
+                        self.facts.django_settings = text_of(&assign.value).map(str::to_owned);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn attempt(&mut self, attempt: &StmtTry, guarded: bool) {
+        self.statements(&attempt.body, guarded || !attempt.handlers.is_empty());
+        for ExceptHandler::ExceptHandler(handler) in &attempt.handlers {
+            self.statements(&handler.body, true);
+        }
+        self.statements(&attempt.orelse, guarded || !attempt.handlers.is_empty());
+        self.statements(&attempt.finalbody, guarded);
+    }
+
+    fn import(&mut self, module: &str, names: Vec<String>, offset: usize, guarded: bool) {
+        if guarded {
+            self.facts.optional.insert(top(module).to_owned());
+        } else {
+            let line = line_at(self.source, offset);
+            self.facts.imports.push(Import { module: module.to_owned(), names, line });
+        }
+    }
+
+    fn plugins(&mut self, value: &Expr) {
+        let items: Vec<&Expr> = match value {
+            Expr::List(list) => list.elts.iter().collect(),
+            Expr::Tuple(tuple) => tuple.elts.iter().collect(),
+            other => vec![other],
+        };
+        self.facts.plugins.extend(items.into_iter().filter_map(text_of).map(str::to_owned));
+    }
+
+    fn class(&mut self, class: &StmtClassDef) {
+        let name = class.name.as_str();
+        let bases: Vec<String> =
+            class.arguments.iter().flat_map(|arguments| arguments.args.iter()).filter_map(dotted).collect();
+        let is_unittest = bases.iter().any(|base| {
+            let last = base.rsplit('.').next().unwrap_or(base);
+            match self.classes.get(base.as_str()) {
+                Some(kind) => *kind == Class::Unittest,
+                None => last.ends_with("TestCase") || (last.contains("Test") && !last.starts_with("Test")),
+            }
+        });
+        self.classes.insert(name.to_owned(), if is_unittest { Class::Unittest } else { Class::Other });
+        let collected_by_pytest = name.starts_with("Test");
+        for stmt in &class.body {
+            match stmt {
+                Stmt::FunctionDef(function) if is_unittest || collected_by_pytest => {
+                    self.function(function, Some(is_unittest));
+                }
+                Stmt::FunctionDef(function) => {
+                    self.fixture(function);
+                }
+                Stmt::ClassDef(inner) if inner.name.starts_with("Test") => self.class(inner),
+                _ => {}
+            }
+        }
+    }
+
+    /// `method`: `None` for a function, else whether the class is unittest's.
+    fn function(&mut self, function: &StmtFunctionDef, method: Option<bool>) {
+        let name = function.name.as_str();
+        if self.fixture(function) {
+            return;
+        }
+        if !name.starts_with("test") {
+            return;
+        }
+        if method == Some(true) {
+            self.facts.methods += 1;
+        } else {
+            self.facts.functions += 1;
+            self.parameters(function);
+        }
+        let managed = function.decorator_list.iter().any(|decorator| {
+            name_of_decorator(&decorator.expression).is_some_and(|name| name.contains("manager") || name.contains("coroutine"))
+        });
+        if !managed && !function.is_async && yields(&function.body) {
+            self.facts.yields += 1;
+        }
+    }
+
+    /// Notes a fixture; true when the function is one.
+    fn fixture(&mut self, function: &StmtFunctionDef) -> bool {
+        let is_fixture = function.decorator_list.iter().any(|decorator| {
+            name_of_decorator(&decorator.expression).is_some_and(|name| name.contains("fixture"))
+        });
+        if is_fixture {
+            self.facts.fixtures.insert(function.name.as_str().to_owned());
+            for decorator in &function.decorator_list {
+                if let Expr::Call(call) = &decorator.expression {
+                    let named = call.arguments.keywords.iter().filter(|keyword| {
+                        keyword.arg.as_ref().is_some_and(|arg| arg.as_str() == "name")
+                    });
+                    self.facts.fixtures.extend(named.filter_map(|keyword| text_of(&keyword.value)).map(str::to_owned));
+                }
+            }
+            self.parameters(function);
+        }
+        is_fixture
+    }
+
+    fn parameters(&mut self, function: &StmtFunctionDef) {
+        let patched = |decorator: &ruff_python_ast::Decorator| {
+            name_of_decorator(&decorator.expression).is_some_and(|name| name.contains("patch") || name.contains("given"))
+        };
+        if function.decorator_list.iter().any(patched) {
+            return;
+        }
+        // A parameter with a default is no fixture.
+        let parameters = function.parameters.iter_non_variadic_params().filter(|parameter| parameter.default.is_none());
+        self.facts.parameters.extend(parameters.map(|parameter| parameter.parameter.name.as_str().to_owned()));
+    }
+}
+
+/// Looks at every expression: markers, `importorskip`, settings, imports inside functions.
+struct Expressions<'f> {
+    facts: &'f mut Facts,
+}
+
+impl<'a> Visitor<'a> for Expressions<'_> {
+    fn visit_stmt(&mut self, stmt: &'a Stmt) {
+        if let Stmt::FunctionDef(function) = stmt {
+            for inner in &function.body {
+                match inner {
+                    Stmt::Import(import) => {
+                        self.facts.optional.extend(import.names.iter().map(|alias| top(alias.name.as_str()).to_owned()));
+                    }
+                    Stmt::ImportFrom(import) if import.level == 0 => {
+                        self.facts.optional.extend(import.module.iter().map(|module| top(module.as_str()).to_owned()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        ruff_python_ast::visitor::walk_stmt(self, stmt);
+    }
+
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        match expr {
+            Expr::Attribute(attribute) => {
+                if let Expr::Attribute(inner) = &*attribute.value
+                    && inner.attr.as_str() == "mark"
+                    && matches!(&*inner.value, Expr::Name(name) if name.id.as_str() == "pytest")
+                {
+                    self.facts.marks.insert(attribute.attr.as_str().to_owned());
+                }
+            }
+            Expr::Call(call) => {
+                let first = call.arguments.args.first().and_then(text_of);
+                let called = match &*call.func {
+                    Expr::Attribute(attribute) => attribute.attr.as_str(),
+                    Expr::Name(name) => name.id.as_str(),
+                    _ => "",
+                };
+                match (called, first) {
+                    ("parametrize", Some(names)) => {
+                        let names = names.split(',').map(|name| name.trim().to_owned());
+                        self.facts.fixtures.extend(names);
+                    }
+                    ("parametrize", None) => {
+                        let names = match call.arguments.args.first() {
+                            Some(Expr::List(list)) => list.elts.as_slice(),
+                            Some(Expr::Tuple(tuple)) => tuple.elts.as_slice(),
+                            _ => &[],
+                        };
+                        self.facts.fixtures.extend(names.iter().filter_map(text_of).map(str::to_owned));
+                    }
+                    ("importorskip" | "import_module", Some(module)) => {
+                        self.facts.optional.insert(top(module).to_owned());
+                    }
+                    ("setdefault", Some("DJANGO_SETTINGS_MODULE")) => {
+                        let value = call.arguments.args.get(1).and_then(text_of);
+                        self.facts.django_settings = value.map(str::to_owned);
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        walk_expr(self, expr);
+    }
+}
+
+fn text_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::StringLiteral(literal) => Some(literal.value.to_str()),
+        _ => None,
+    }
+}
+
+fn name_of_decorator(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Call(call) => dotted(&call.func),
+        other => dotted(other),
+    }
+}
+
+fn is_main_guard(test: &Expr) -> bool {
+    match test {
+        Expr::Compare(compare) => matches!(&*compare.left, Expr::Name(name) if name.id.as_str() == "__name__"),
+        _ => false,
+    }
+}
+
+/// True when a body yields itself, not in a function within.
+fn yields(body: &[Stmt]) -> bool {
+    struct Finder(bool);
+    impl<'a> Visitor<'a> for Finder {
+        fn visit_stmt(&mut self, stmt: &'a Stmt) {
+            if !matches!(stmt, Stmt::FunctionDef(_) | Stmt::ClassDef(_)) {
+                ruff_python_ast::visitor::walk_stmt(self, stmt);
+            }
+        }
+        fn visit_expr(&mut self, expr: &'a Expr) {
+            match expr {
+                Expr::Yield(_) | Expr::YieldFrom(_) => self.0 = true,
+                Expr::Lambda(_) | Expr::Generator(_) => {}
+                other => walk_expr(self, other),
+            }
+        }
+    }
+    let mut finder = Finder(false);
+    finder.visit_body(body);
+    finder.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_counted_by_kind() {
+        let facts = Facts::of(
+            "import unittest, pytest\nfrom six.moves import x\n\
+             def test_a(mocker, n=1): pass\ndef test_b():\n    yield check, 1\n\
+             @pytest.fixture\ndef test_data(tmp_path): yield 1\n\
+             class A(unittest.TestCase):\n    def test_c(self): pass\n    def helper(self): pass\n\
+             class B(A):\n    def test_d(self): pass\n\
+             class TestE:\n    def test_f(self, httpserver): pass\n    class TestG:\n        def test_h(self): pass\n\
+             class Helper:\n    def test_not(self): pass\n",
+            true,
+        );
+        assert!(facts.parsed);
+        assert_eq!((facts.functions, facts.methods, facts.yields), (4, 2, 1));
+        assert!(facts.parameters.contains("mocker") && facts.parameters.contains("httpserver"));
+        assert!(!facts.parameters.contains("n"));
+        assert!(facts.fixtures.contains("test_data"));
+    }
+
+    #[test]
+    fn only_bare_imports_are_needed() {
+        let facts = Facts::of(
+            "import a.b\ntry:\n    import c\nexcept ImportError:\n    import d\nelse:\n    import e\nif x:\n    import f\n\
+             def g():\n    import h\ni = pytest.importorskip('i.j')\nfrom . import k\nfrom ..l import m\n",
+            true,
+        );
+        assert_eq!(facts.imports, [Import { module: "a.b".into(), names: vec![], line: 1 }]);
+        assert_eq!(facts.optional.iter().map(String::as_str).collect::<String>(), "cdefhi");
+        assert_eq!(facts.relative, 2);
+    }
+
+    #[test]
+    fn django_settings_and_plugins_are_found() {
+        let facts = Facts::of(
+            "import os\npytest_plugins = ['pytester', 'x.y']\n\
+             def main():\n    os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'tests.settings')\n\
+             @pytest.mark.django_db\nclass TestX: pass\nif __name__ == '__main__':\n    main()\n",
+            true,
+        );
+        assert_eq!(facts.django_settings.as_deref(), Some("tests.settings"));
+        assert!(facts.script && facts.plugins.contains("x.y") && facts.marks.contains("django_db"));
+    }
+}

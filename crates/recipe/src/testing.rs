@@ -1,0 +1,36 @@
+//! What the tests of several modules share: a release about which nothing special is known.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use wheeltapper_core::{ProjectName, Version};
+
+use crate::{About, Interpreter, MemoryTree, Plans, plan};
+
+static PROJECT: LazyLock<ProjectName> = LazyLock::new(|| "p".parse().unwrap());
+static VERSION: LazyLock<Version> = LazyLock::new(|| "1.0".parse().unwrap());
+
+/// A pure release of one package `p`, on CPython 3.13.
+pub(crate) fn about() -> About<'static> {
+    About {
+        project: &PROJECT,
+        version: &VERSION,
+        import_names: vec!["p".into()],
+        installed_files: vec!["p/__init__.py".into()],
+        native: false,
+        runtime_requirements: Vec::new(),
+        provides_extra: BTreeMap::new(),
+        interpreter: Interpreter { version: (3, 13), implementation: "cpython".into(), platform: "linux".into() },
+    }
+}
+
+/// A tree of these files.
+pub(crate) fn tree(files: &[(&str, &str)]) -> MemoryTree {
+    files.iter().fold(MemoryTree::new(), |tree, (path, text)| tree.with(*path, *text))
+}
+
+/// The plans for these files.
+pub(crate) fn planned(files: &[(&str, &str)], change: impl FnOnce(&mut About)) -> Plans {
+    let mut about = about();
+    change(&mut about);
+    plan(&tree(files), &about)
+}
