@@ -169,7 +169,7 @@ pub(crate) struct List {
     pub constraints: Vec<Specifier>,
     /// The line, its place, and why it was not taken.
     pub refused: Vec<(String, String, u32, &'static str)>,
-    files: usize,
+    pub(crate) files: usize,
 }
 
 impl List {
