@@ -1,0 +1,284 @@
+//! The bench on which attacks are tried: enters the sandbox, runs each attack in a world of its own, in two roles.
+
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    process::{self, ExitCode},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use wheeltapper_sandbox::{
+    Bind, Cancel, Command, Error, Execution, Host, Limits, Mode, Network, ScratchLimits, Settings, World,
+    base_environment, enter,
+};
+
+pub type Attack = (&'static str, fn(&Lab));
+
+/// The variable that tells a copy of this program what it is for.
+const ROLE: &str = "WHEELTAPPER_ATTACKS_ROLE";
+/// The uid of the plain user's pass: nobody has it.
+const PLAIN: u32 = 60_123;
+/// Where that pass runs its launcher from: the build folder may be closed to it.
+const LAUNCHER: &str = "WHEELTAPPER_ATTACKS_LAUNCHER";
+
+pub struct Lab {
+    pub host: Host,
+    pub root: bool,
+    pub python: bool,
+    pub folder: PathBuf,
+    slots: AtomicUsize,
+    pub skipped: Mutex<Vec<String>>,
+}
+
+pub struct Outcome {
+    pub execution: Execution,
+    pub output: String,
+}
+
+pub fn launcher() -> PathBuf {
+    std::env::var_os(LAUNCHER)
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_wheeltapper-sandbox-launcher").into())
+        .into()
+}
+
+pub fn settings(mode: Mode, runtime: &Path) -> Settings {
+    Settings { mode, runtime: runtime.to_owned(), launcher: (launcher(), Vec::new()) }
+}
+
+/// A number that no other process's command line holds.
+pub fn nonce() -> String {
+    static COUNTER: AtomicUsize = AtomicUsize::new(0);
+    format!("86{}{:03}", process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// True when some process of the host has this in its command line.
+pub fn runs(nonce: &str) -> bool {
+    fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(nonce)
+    })
+}
+
+impl Lab {
+    pub fn world(&self) -> World {
+        self.world_on(&[], ScratchLimits { bytes: 64 << 20, inodes: 20_000 })
+    }
+
+    pub fn world_on(&self, layers: &[PathBuf], limits: ScratchLimits) -> World {
+        let slot = self.slots.fetch_add(1, Ordering::Relaxed) % 256;
+        self.host.world(slot, layers, limits).unwrap()
+    }
+
+    pub fn command(&self, world: &World, program: &str, arguments: &[&str]) -> Command {
+        Command {
+            program: program.into(),
+            arguments: arguments.iter().map(OsString::from).collect(),
+            environment: base_environment(world.root(), world.temporary()),
+            directory: world.root().to_owned(),
+            binds: Vec::new(),
+            network: Network::None,
+            limits: Limits {
+                wall: Duration::from_secs(60),
+                inactivity: Duration::from_secs(60),
+                memory: 256 << 20,
+                ..Limits::default()
+            },
+            log: self.folder.join(nonce()),
+        }
+    }
+
+    pub fn run(&self, world: &World, command: &Command) -> Outcome {
+        let execution = world.run(command, &Cancel::new().unwrap(), None).unwrap();
+        let output = String::from_utf8_lossy(&fs::read(&command.log).unwrap()).into_owned();
+        Outcome { execution, output }
+    }
+
+    pub fn shell(&self, world: &World, script: &str) -> Outcome {
+        self.run(world, &self.command(world, "/bin/sh", &["-c", script]))
+    }
+
+    /// Runs a Python script; `None`, loudly, where there is no Python.
+    pub fn python(&self, world: &World, script: &str) -> Outcome {
+        self.python_with(world, script, |_| {})
+    }
+
+    pub fn python_with(&self, world: &World, script: &str, change: impl FnOnce(&mut Command)) -> Outcome {
+        let mut command = self.command(world, "/usr/bin/python3", &["-I", "-c", script]);
+        change(&mut command);
+        self.run(world, &command)
+    }
+
+    /// A folder of the host's, for layers and secrets.
+    pub fn host_folder(&self) -> PathBuf {
+        let folder = self.folder.join(format!("host-{}", nonce()));
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
+
+    pub fn skip(&self, why: &str) {
+        self.skipped.lock().unwrap().push(why.to_owned());
+    }
+}
+
+impl Outcome {
+    #[track_caller]
+    pub fn passed(self) -> Self {
+        assert!(self.execution.exit.success(), "{:?}\n{}", self.execution, self.output);
+        assert_eq!(self.execution.limit, None, "{:?}\n{}", self.execution, self.output);
+        self
+    }
+
+    #[track_caller]
+    pub fn says(self, wanted: &str) -> Self {
+        assert!(self.output.contains(wanted), "`{wanted}` is not in:\n{}\n{:?}", self.output, self.execution);
+        self
+    }
+}
+
+pub fn bind(path: &Path) -> Bind {
+    Bind::same(path)
+}
+
+pub fn main(attacks: &[&[Attack]]) -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match std::env::var(ROLE).unwrap_or_default().as_str() {
+        "victim" => crate::supervisor::victim(),
+        "plain" => pass("plain user", &arguments, attacks),
+        _ => first_pass(&arguments, attacks),
+    }
+}
+
+/// As whoever this is; then, for root, once more as a plain user, in a process of its own.
+fn first_pass(arguments: &[String], attacks: &[&[Attack]]) -> ExitCode {
+    // SAFETY: a getter.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("SKIPPED: the root pass, because this is not root");
+        return pass("plain user", arguments, attacks);
+    }
+    let mut plain = None;
+    let public = tempfile::Builder::new().prefix("wheeltapper-attacks-").tempdir_in("/tmp").unwrap();
+    if !arguments.iter().any(|argument| argument == "--root-only") {
+        fs::set_permissions(public.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let program = public.path().join("attacks");
+        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        fs::copy(launcher(), public.path().join("launcher")).unwrap();
+        plain = Some(
+            process::Command::new(program)
+                .args(arguments)
+                .env(ROLE, "plain")
+                .env(LAUNCHER, public.path().join("launcher"))
+                .env("TMPDIR", public.path())
+                .current_dir("/")
+                .uid(PLAIN)
+                .gid(PLAIN)
+                .status()
+                .unwrap(),
+        );
+    }
+    let root = pass("root", arguments, attacks);
+    if plain.is_none_or(|status| status.success()) { root } else { ExitCode::FAILURE }
+}
+
+fn pass(who: &str, arguments: &[String], attacks: &[&[Attack]]) -> ExitCode {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let host = match enter(settings(Mode::Full, &folder.path().join("runtime"))) {
+        Ok(host) => host,
+        Err(error @ Error::Refused { .. }) => {
+            println!("SKIPPED: every attack as {who}: {error}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let lab = Lab {
+        root: host.containment().privileged,
+        host,
+        python: Path::new("/usr/bin/python3").exists(),
+        folder: folder.path().to_owned(),
+        slots: AtomicUsize::new(0),
+        skipped: Mutex::default(),
+    };
+    println!("as {who}: {:?}", lab.host.containment());
+    if arguments.iter().any(|argument| argument == "--bench") {
+        bench(&lab);
+        return ExitCode::SUCCESS;
+    }
+    let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let chosen: Vec<&Attack> = attacks
+        .iter()
+        .flat_map(|list| list.iter())
+        .filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter.as_str())))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while let Some((name, attack)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let begun = Instant::now();
+                    let held = catch_unwind(AssertUnwindSafe(|| attack(&lab))).is_ok();
+                    let word = if held { "ok" } else { "FAILED" };
+                    println!("attack {name} ({who}) ... {word} ({:.1} s)", begun.elapsed().as_secs_f64());
+                    if !held {
+                        failed.lock().unwrap().push(*name);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    for why in lab.skipped.lock().unwrap().iter() {
+        println!("SKIPPED ({who}): {why}");
+    }
+    println!("as {who}: {} attacks, {} failed {failed:?}", chosen.len(), failed.len());
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// `/bin/true` inside and outside, in turn, so that both see the same machine.
+fn bench(lab: &Lab) {
+    let layer = lab.host_folder();
+    let world = lab.world_on(&[layer], ScratchLimits { bytes: 64 << 20, inodes: 20_000 });
+    let command = lab.command(&world, "/bin/true", &[]);
+    let cancel = Cancel::new().unwrap();
+    let cpu = || {
+        // SAFETY: getrusage fills the structure it is given.
+        let usage = unsafe {
+            let mut usage = std::mem::zeroed::<libc::rusage>();
+            libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
+            usage
+        };
+        let micros = |time: libc::timeval| time.tv_sec * 1_000_000 + time.tv_usec;
+        micros(usage.ru_utime) + micros(usage.ru_stime)
+    };
+    let (mut inside, mut outside) = (Vec::new(), Vec::new());
+    let (mut inside_cpu, mut outside_cpu) = (0, 0);
+    for _ in 0..300 {
+        let (begun, used) = (Instant::now(), cpu());
+        process::Command::new("/bin/true").status().unwrap();
+        outside.push(begun.elapsed());
+        outside_cpu += cpu() - used;
+        let (begun, used) = (Instant::now(), cpu());
+        world.run(&command, &cancel, None).unwrap();
+        inside.push(begun.elapsed());
+        inside_cpu += cpu() - used;
+    }
+    inside.sort();
+    outside.sort();
+    let milliseconds =
+        |times: &[Duration], part: usize| times[times.len() * part / 100].as_secs_f64() * 1000.0;
+    for (name, times, cpu) in [("outside", &outside, outside_cpu), ("inside", &inside, inside_cpu)] {
+        println!(
+            "{name}: p50 {:.2} ms, p95 {:.2} ms, CPU {:.2} ms each",
+            milliseconds(times, 50),
+            milliseconds(times, 95),
+            cpu as f64 / 300_000.0
+        );
+    }
+}
