@@ -108,11 +108,21 @@ fn checks(tally: &mut Tally) {
     let mut documentation = cargo(&["doc", "--quiet", "--workspace", "--no-deps"]);
     documentation.env("RUSTDOCFLAGS", "-D warnings");
     tally.check("documentation", documentation);
-    match works("cargo", &["deny", "--version"]) {
-        true => tally.check("licences and advisories", cargo(&["deny", "check"])),
-        false => tally
-            .skips
-            .push(Skip::new("cargo-deny", "cargo-deny is not installed: cargo install --locked cargo-deny")),
+    licences(tally);
+}
+
+/// What cargo-deny holds of our dependencies. Known holes are asked for on their own, since the list of them is fetched.
+fn licences(tally: &mut Tally) {
+    if !works("cargo", &["deny", "--version"]) {
+        let reason = "cargo-deny is not installed: cargo install --locked cargo-deny";
+        return tally.skips.push(Skip::new("cargo-deny", reason));
+    }
+    tally.check("licences, duplicates, sources", cargo(&["deny", "check", "licenses", "bans", "sources"]));
+    let ended = command::run(&mut cargo(&["deny", "check", "advisories"]));
+    if ended.output.contains("failed to fetch advisory database") {
+        tally.skips.push(Skip::new("advisories", "the database of advisories cannot be fetched"));
+    } else {
+        tally.checks.push(("advisories".to_owned(), ended.success));
     }
 }
 
