@@ -161,7 +161,8 @@ impl Expected {
         }
         match &self.cause {
             Some(cause) => found.cause(cause, &record["cause"]),
-            None if !record["cause"].is_null() => {
+            // What failed in a release that is not for this environment may be told as well.
+            None if self.outcome != Outcome::Unsupported && !record["cause"].is_null() => {
                 found.0.push(format!("cause: expected none, is {}", record["cause"]));
             }
             None => {}
