@@ -1,1 +1,63 @@
-//! Room `render`.
+//! Results become reading: text for terminals, JUnit XML, Markdown, a static site. Everything is made from values;
+//! nothing is fetched, awaited, or read from the machine. Whatever came from a package is hostile text: control
+//! characters are shown, never passed on, and markup is escaped.
+
+mod ansi;
+mod figures;
+mod groups;
+mod junit;
+mod markdown;
+mod measures;
+mod site;
+mod terminal;
+mod text;
+
+pub use figures::Figures;
+pub use groups::Ranks;
+pub use junit::junit;
+pub use markdown::markdown;
+pub use measures::{bytes, seconds};
+pub use site::{Mode, Report, ReportFile, ReportOptions, cell_log_path, project_path};
+pub use terminal::{matrix, reasons, record_text, summary};
+pub use text::visible;
+
+/// What can go wrong when results become reading.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A template of this program does not fit its view: a bug.
+    #[error("page `{page}`: {source}")]
+    Template {
+        /// The page.
+        page: String,
+        /// The template engine's words.
+        source: minijinja::Error,
+    },
+    /// A record cannot be written as JSON: a bug.
+    #[error("result `{id}` as JSON: {source}")]
+    Json {
+        /// The result.
+        id: String,
+        /// The reason.
+        source: serde_json::Error,
+    },
+    /// The JUnit document cannot be written: a bug.
+    #[error("JUnit XML: {0}")]
+    Junit(String),
+}
+
+/// The word of an outcome in a narrow column: of failures the phase.
+pub(crate) fn short_word(outcome: wheeltapper_core::Outcome) -> &'static str {
+    use wheeltapper_core::Outcome;
+    match outcome {
+        Outcome::Passed => "passed",
+        Outcome::Untested => "untested",
+        Outcome::FetchFailed => "fetch",
+        Outcome::BuildFailed => "build",
+        Outcome::InstallFailed => "install",
+        Outcome::ImportFailed => "import",
+        Outcome::TestFailed => "test",
+        Outcome::UninstallFailed => "uninstall",
+        Outcome::Unsupported => "unsupported",
+        Outcome::FarmError => "farm error",
+    }
+}

@@ -1,0 +1,12 @@
+//! Text for terminals: the matrix of a run, the reasons, the summary line, and one result in full.
+
+pub(crate) mod grid;
+mod paint;
+mod reasons;
+mod record;
+
+pub use grid::matrix;
+pub(crate) use reasons::counted;
+pub use reasons::{reasons, summary};
+pub use record::record_text;
+pub(crate) use record::test_counts;
