@@ -392,3 +392,6 @@ fn write_whole(place: &Path, parts: &[&[u8]]) {
         tracing::warn!(%error, "an answer of the index cannot be kept");
     }
 }
+
+#[cfg(test)]
+mod tests;

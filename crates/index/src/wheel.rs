@@ -17,8 +17,8 @@ use crate::{
     unpack::{Bounded, file_name, open_zip},
 };
 
-/// Largest member that is read as text, in bytes.
-const LARGEST_TEXT: u64 = 64 << 20;
+/// Largest member that is read into memory, in bytes.
+const LARGEST_MEMBER: u64 = 256 << 20;
 
 /// A wheel that could be opened: a zip archive with one `.dist-info` folder and a sound file name.
 pub struct Wheel {
@@ -159,7 +159,15 @@ impl Wheel {
     /// # Errors
     /// `Filename`, `Archive` where it is no zip archive or has no single `.dist-info`, `Io`.
     pub fn open(path: &Path, limits: &Limits) -> Result<Wheel> {
-        let filename = file_name(path);
+        Wheel::open_as(path, &file_name(path), limits)
+    }
+
+    /// Opens a wheel that is stored under another name than its own.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_as(path: &Path, filename: &str, limits: &Limits) -> Result<Wheel> {
+        let filename = filename.to_owned();
         let name = match DistributionName::guess(&filename)? {
             DistributionName::Wheel(name) => name,
             DistributionName::Sdist { .. } => return Err(Error::Filename(filename)),
@@ -202,13 +210,13 @@ impl Wheel {
         &self.members
     }
 
-    /// A member's bytes, at most 64 MiB; `None` where there is none.
+    /// A member's bytes, at most 256 MiB; `None` where there is none.
     ///
     /// # Errors
     /// `Archive` where it cannot be unpacked or is larger.
     pub fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>> {
         match self.members.iter().rposition(|member| member.path == path) {
-            Some(index) => read_member(&mut self.archive, index, &self.filename).map(Some),
+            Some(index) => read_member(&mut self.archive, index, &self.filename, LARGEST_MEMBER).map(Some),
             None => Ok(None),
         }
     }
@@ -419,7 +427,7 @@ pub(crate) fn metadata_of(
     let index = archive
         .index_for_name(&format!("{folder}/METADATA"))
         .ok_or_else(|| Error::archive(filename, "it has no METADATA"))?;
-    read_member(&mut archive, index, filename)
+    read_member(&mut archive, index, filename, crate::remote::LARGEST_METADATA)
 }
 
 /// The one `.dist-info` folder at the top.
@@ -436,13 +444,18 @@ fn dist_info<'a>(paths: impl Iterator<Item = &'a str>, filename: &str) -> Result
     }
 }
 
-fn read_member<R: Read + Seek>(archive: &mut ZipArchive<R>, index: usize, filename: &str) -> Result<Vec<u8>> {
+fn read_member<R: Read + Seek>(
+    archive: &mut ZipArchive<R>,
+    index: usize,
+    filename: &str,
+    limit: u64,
+) -> Result<Vec<u8>> {
     let wrong = |error: &dyn fmt::Display| Error::archive(filename, format!("entry {index}: {error}"));
     let entry = archive.by_index(index).map_err(|error| wrong(&error))?;
     let mut bytes = Vec::new();
-    entry.take(LARGEST_TEXT + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
-    if bytes.len() as u64 > LARGEST_TEXT {
-        return Err(wrong(&"it is larger than 64 MiB"));
+    entry.take(limit + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
+    if bytes.len() as u64 > limit {
+        return Err(wrong(&format_args!("it is larger than {limit} bytes")));
     }
     Ok(bytes)
 }
