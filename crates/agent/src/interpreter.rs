@@ -70,7 +70,8 @@ impl Interpreter {
             (Some(soabi), _) => soabi.split('-').take(2).collect::<Vec<_>>().join("_").replace('.', "_"),
             (None, _) => self.tag(),
         };
-        let number = |part: usize| self.libc.1.split('.').nth(part).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let number =
+            |part: usize| self.libc.1.split('.').nth(part).and_then(|text| text.parse().ok()).unwrap_or(0);
         let libc = match self.libc.0.as_str() {
             "glibc" => Some(("glibc", number(0), number(1))),
             // Python says nothing of musl; its loader is at a known place.
@@ -150,7 +151,8 @@ pub fn discover(places: &Places) -> Vec<Found> {
         if folder.ends_with("shims") {
             continue;
         }
-        let mut names: Vec<PathBuf> = entries(folder).into_iter().filter(|path| is_python_name(path)).collect();
+        let mut names: Vec<PathBuf> =
+            entries(folder).into_iter().filter(|path| is_python_name(path)).collect();
         names.sort();
         candidates.extend(names.into_iter().map(|path| (path, "PATH")));
     }
@@ -261,8 +263,8 @@ pub fn ask(path: &Path) -> Result<Interpreter, String> {
             format!("it fails when started: {last}")
         });
     }
-    let interpreter: Interpreter =
-        serde_json::from_str(text.trim()).map_err(|error| format!("its answer is not understood: {error}"))?;
+    let interpreter: Interpreter = serde_json::from_str(text.trim())
+        .map_err(|error| format!("its answer is not understood: {error}"))?;
     match interpreter.minor() {
         (3, 7..) => Ok(interpreter),
         (major, minor) => {

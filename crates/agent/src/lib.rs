@@ -1,1 +1,27 @@
-//! Room `agent`.
+//! A job becomes a report: the agent runs the six phases of one cell in sandboxes and brings home what happened.
+//!
+//! It judges nothing; what the evidence means is `core`'s. A cell is a plain sequential story on a thread of its own, one
+//! thread a slot: what takes time in it are the package's own processes.
+
+mod agent;
+mod cell;
+pub mod environment;
+mod error;
+mod events;
+mod index;
+pub mod interpreter;
+mod job;
+mod layers;
+mod phases;
+mod resolve;
+mod source;
+
+pub use agent::Agent;
+pub use cell::blank_evidence;
+pub use environment::HostEnvironment;
+pub use error::Error;
+pub use index::{Fetched, Index};
+pub use job::{Job, Limits, Options, Origin, Release, Report};
+pub use layers::Layers;
+pub use resolve::{LockedWheel, Question, Resolution, Resolver};
+pub use source::Source;

@@ -1,0 +1,446 @@
+//! A job becomes a report: the phases in their order, and the layers they stand on.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use wheeltapper_core::{Limit, Phase, Popularity, Reason, Sha256, evidence::Artifact};
+use wheeltapper_sandbox::{Bind, Cancel, Command, Execution, Host, Network, ScratchLimits, World};
+
+use crate::{
+    cell::Cell,
+    environment::HostEnvironment,
+    error::Error,
+    index::{Fetched, Index},
+    interpreter::Interpreter,
+    job::{Job, Report},
+    layers::Layers,
+    phases,
+    resolve::{LockedWheel, Question, Resolution, Resolver},
+    source::Source,
+};
+
+/// Where the installer stands inside a sandbox.
+pub(crate) const UV: &str = "/usr/local/bin/uv";
+
+/// What every slot shares.
+pub struct Agent {
+    /// The sandbox.
+    pub host: Arc<Host>,
+    /// The index.
+    pub index: Index,
+    /// The installer on the host.
+    pub uv: PathBuf,
+    /// The trusted resolver.
+    pub resolver: Resolver,
+    /// Layers kept ready.
+    pub layers: Layers,
+    /// A folder for temporary files.
+    pub work: PathBuf,
+    /// How many slots run cells; layers are made in slots beyond them.
+    pub slots: usize,
+    /// Which projects are well known: a requirement that we infer must be one of them.
+    pub popularity: Popularity,
+    /// Identifies the run.
+    pub run: String,
+    /// Set when the user wants to stop.
+    pub cancel: Cancel,
+}
+
+/// What came of preparing requirements.
+pub(crate) enum Prepared {
+    /// Layers, lowest first, the environment's own included; and the wheels in them.
+    Ready { layers: Vec<PathBuf>, wheels: Vec<LockedWheel> },
+    /// It cannot be done; the installer's words.
+    Impossible { words: String, limit: Option<Limit> },
+}
+
+/// The folder of pure modules below the cell's root.
+pub(crate) fn site_packages(interpreter: &Interpreter) -> PathBuf {
+    let (major, minor) = interpreter.minor();
+    let name = if interpreter.implementation == "pypy" { "pypy" } else { "python" };
+    let threads = if interpreter.free_threaded { "t" } else { "" };
+    PathBuf::from(format!("env/lib/{name}{major}.{minor}{threads}/site-packages"))
+}
+
+impl Agent {
+    /// Runs one cell.
+    ///
+    /// # Errors
+    /// When the farm itself fails; the cell is then to be retried.
+    pub fn tap(&self, slot: usize, job: &Job, progress: &(dyn Fn(Phase) + Sync)) -> Result<Report, Error> {
+        let mut cell = Cell::new(self, job, slot, progress)?;
+        self.phases(&mut cell)?;
+        Ok(cell.finish())
+    }
+
+    fn phases(&self, cell: &mut Cell<'_>) -> Result<(), Error> {
+        let job = cell.job;
+        let skip_rest = |cell: &mut Cell<'_>, phases: &[Phase]| {
+            for phase in phases {
+                cell.skip(*phase, Reason::EarlierPhaseFailed.as_str());
+            }
+        };
+        let Some(origin) = job.release.origin(job.artifact) else {
+            cell.evidence.unsupported = Some(Reason::NoCompatibleFile);
+            return Ok(());
+        };
+        let Some(file) = phases::fetch::fetch(cell, origin)? else {
+            skip_rest(cell, &[Phase::Build, Phase::Install, Phase::Import, Phase::Test, Phase::Uninstall]);
+            return Ok(());
+        };
+        let source = if cell.from_source() {
+            match self.source(cell, &file)? {
+                Ok(source) => Some(source),
+                Err(reason) => {
+                    cell.begin(Phase::Build);
+                    cell.fail(
+                        Phase::Build,
+                        wheeltapper_core::Finding::new("invalid-archive", reason, Vec::new()),
+                    );
+                    cell.end(Phase::Build);
+                    None
+                }
+            }
+        } else {
+            cell.skip(Phase::Build, Reason::PublishedWheel.as_str());
+            self.published_source(cell)?
+        };
+        let built = match (&source, cell.from_source()) {
+            (Some(source), true) => phases::build::build(cell, source)?,
+            (None, true) => None,
+            (_, false) => Some(cell.with_its_name(file.path(), origin.filename())?),
+        };
+        let Some(wheel) = built else {
+            skip_rest(cell, &[Phase::Install, Phase::Import, Phase::Test, Phase::Uninstall]);
+            return Ok(());
+        };
+        let Some((wheel, mut installation)) = phases::install::install(cell, wheel)? else {
+            skip_rest(cell, &[Phase::Import, Phase::Test, Phase::Uninstall]);
+            return Ok(());
+        };
+        phases::import::import(cell, &wheel, &mut installation)?;
+        phases::test::test(cell, source.as_ref(), &wheel, &installation)?;
+        phases::uninstall::uninstall(cell, &installation)
+    }
+
+    fn source(&self, cell: &Cell<'_>, archive: &Fetched) -> Result<Result<Source, String>, Error> {
+        let Some(distribution) = &cell.evidence.distribution else {
+            return Ok(Err("the sdist has no digest".to_owned()));
+        };
+        let (filename, sha256) = (&distribution.filename, &distribution.sha256);
+        Source::unpacked(&self.layers, archive.path(), filename, sha256)
+    }
+
+    /// The sdist of a release whose published wheel is tapped: its tests are in there.
+    fn published_source(&self, cell: &mut Cell<'_>) -> Result<Option<Source>, Error> {
+        let release = &cell.job.release;
+        let Some(origin) = release.origin(Artifact::Sdist).filter(|_| cell.job.options.tests) else {
+            return Ok(None);
+        };
+        let fetched = match self.index.fetch(origin) {
+            Ok(fetched) => fetched,
+            Err(error) if phases::fetch::is_packages_fault(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let filename = origin.filename();
+        Ok(Source::unpacked(&self.layers, fetched.path(), filename, &fetched.sha256())?.ok())
+    }
+
+    /// A fresh world for this slot's cell.
+    pub(crate) fn world(&self, job: &Job, slot: usize, layers: &[PathBuf]) -> Result<World, Error> {
+        let limits = ScratchLimits { bytes: job.options.limits.disk, ..ScratchLimits::default() };
+        Ok(self.host.world(slot, layers, limits)?)
+    }
+
+    /// Runs a command in a world, with the proxy behind its one port where it has one.
+    pub(crate) fn execute(&self, world: &World, command: &Command) -> Result<Execution, Error> {
+        let mut serving = None;
+        let mut refused = None;
+        let mut serve = |listener| match self.index.serve(listener) {
+            Ok(started) => serving = Some(started),
+            Err(error) => refused = Some(error),
+        };
+        let listener: Option<&mut dyn FnMut(std::net::TcpListener)> = match command.network {
+            Network::Port => Some(&mut serve),
+            Network::None => None,
+        };
+        let execution = world.run(command, &self.cancel, listener)?;
+        drop(serving);
+        if let Some(error) = refused {
+            return Err(error.into());
+        }
+        if self.cancel.is_cancelled() {
+            return Err(Error::Stopped);
+        }
+        Ok(execution)
+    }
+
+    pub(crate) fn uv_bind(&self) -> Bind {
+        Bind { source: self.uv.clone(), target: UV.into() }
+    }
+
+    pub(crate) fn uv_environment(&self, root: &Path) -> Vec<(OsString, OsString)> {
+        vec![
+            ("UV_CACHE_DIR".into(), root.join("cache/uv").into()),
+            ("UV_PYTHON_DOWNLOADS".into(), "never".into()),
+            ("UV_LINK_MODE".into(), "hardlink".into()),
+            ("UV_NO_PROGRESS".into(), "1".into()),
+        ]
+    }
+
+    /// The environment's own layers: an empty virtual environment, and what the installer learned of its interpreter.
+    pub(crate) fn base_layers(&self, job: &Job, slot: usize) -> Result<Vec<PathBuf>, Error> {
+        let environment = &job.environment;
+        let skeleton_key = Sha256::of_parts(["skeleton", "1", &environment.shown.digest.hex()]);
+        let skeleton = self.layers.get::<Error>(&skeleton_key, |folder| skeleton(folder, environment))?;
+        let warm_key = Sha256::of_parts(["warm", "1", &environment.shown.digest.hex()]);
+        let warm = self.layers.get::<Error>(&warm_key, |folder| {
+            let world = self.world(job, self.slots + slot, std::slice::from_ref(&skeleton))?;
+            let arguments = ["pip", "list", "--no-config", "--offline", "--python"].map(OsString::from);
+            let execution = self.install_in(&world, job, arguments.into(), &[], None, Network::None)?;
+            if !execution.1.exit.success() {
+                return Err(Error::Installer(format!(
+                    "uv pip list in an empty environment: {}",
+                    execution.0
+                )));
+            }
+            world.export(folder, ScratchLimits::default())?;
+            Ok(())
+        })?;
+        Ok(vec![skeleton, warm])
+    }
+
+    /// Runs the installer in a world of its own, outside of any cell; returns its words and how it ended.
+    fn install_in(
+        &self,
+        world: &World,
+        job: &Job,
+        mut arguments: Vec<OsString>,
+        files: &[(PathBuf, PathBuf)],
+        packages: Option<Vec<OsString>>,
+        network: Network,
+    ) -> Result<(String, Execution), Error> {
+        let root = world.root().to_path_buf();
+        arguments.push(root.join("env/bin/python").into());
+        arguments.extend(packages.unwrap_or_default());
+        let log = tempfile::NamedTempFile::new_in(&self.work).map_err(Error::file(&self.work))?;
+        let mut environment = wheeltapper_sandbox::base_environment(&root, world.temporary());
+        environment.extend(self.uv_environment(&root));
+        let mut binds: Vec<Bind> = crate::environment::interpreter_folders(&job.environment.interpreter)
+            .into_iter()
+            .map(Bind::same)
+            .collect();
+        binds.push(self.uv_bind());
+        binds.extend(
+            files.iter().map(|(source, target)| Bind { source: source.clone(), target: target.clone() }),
+        );
+        let limits = &job.options.limits;
+        let command = Command {
+            program: UV.into(),
+            arguments,
+            environment,
+            directory: root,
+            binds,
+            network,
+            limits: wheeltapper_sandbox::Limits {
+                wall: limits.build,
+                inactivity: limits.inactivity,
+                memory: limits.memory,
+                processes: limits.processes,
+                output: limits.output,
+                ..wheeltapper_sandbox::Limits::default()
+            },
+            log: log.path().to_path_buf(),
+        };
+        let execution = self.execute(world, &command)?;
+        let words = std::fs::read(log.path()).map_err(Error::file(log.path()))?;
+        Ok((String::from_utf8_lossy(&words).into_owned(), execution))
+    }
+
+    /// Makes ready what a question asks for, on top of the environment's own layers. Projects in `below` lie below already.
+    pub(crate) fn prepare(
+        &self,
+        job: &Job,
+        slot: usize,
+        below: &[wheeltapper_core::ProjectName],
+        question: &Question,
+    ) -> Result<Prepared, Error> {
+        let base = self.base_layers(job, slot)?;
+        match self.resolver.resolve(&job.environment, question)? {
+            Resolution::Impossible(words) => Ok(Prepared::Impossible { words, limit: None }),
+            Resolution::NeedsBuild(_) => self.prepare_inside(job, slot, base, question),
+            Resolution::Locked(wheels) => {
+                let wanted: Vec<&LockedWheel> =
+                    wheels.iter().filter(|wheel| !below.contains(&wheel.project)).collect();
+                let mut layers = base;
+                if !wanted.is_empty() {
+                    layers.push(self.wheels_layer(job, slot, &layers, &wanted)?);
+                }
+                Ok(Prepared::Ready { layers, wheels })
+            }
+        }
+    }
+
+    /// A layer of exactly these wheels, installed by the environment's installer and byte-compiled.
+    fn wheels_layer(
+        &self,
+        job: &Job,
+        slot: usize,
+        base: &[PathBuf],
+        wheels: &[&LockedWheel],
+    ) -> Result<PathBuf, Error> {
+        let digest = job.environment.shown.digest.hex();
+        let hashes: Vec<String> =
+            wheels.iter().map(|wheel| format!("{} {:?}", wheel.filename, wheel.sha256)).collect();
+        let parts = ["wheels", "1", digest.as_str()].into_iter().chain(hashes.iter().map(String::as_str));
+        self.layers.get::<Error>(&Sha256::of_parts(parts), |folder| {
+            let (mut files, mut leases) = (Vec::new(), Vec::new());
+            for wheel in wheels {
+                let fetched = self.index.fetch_wheel(wheel)?;
+                files.push((fetched.path().to_path_buf(), Path::new("/wheels").join(&wheel.filename)));
+                leases.push(fetched);
+            }
+            let world = self.world(job, self.slots + slot, base)?;
+            let arguments = [
+                "pip",
+                "install",
+                "--no-deps",
+                "--no-index",
+                "--no-config",
+                "--compile-bytecode",
+                "--quiet",
+                "--python",
+            ];
+            let packages = files.iter().map(|(_, target)| target.clone().into_os_string()).collect();
+            let arguments = arguments.map(OsString::from).into();
+            let (words, execution) =
+                self.install_in(&world, job, arguments, &files, Some(packages), Network::None)?;
+            if !execution.exit.success() {
+                return Err(Error::Installer(format!("a layer of wheels cannot be installed: {words}")));
+            }
+            world.export(folder, ScratchLimits::default())?;
+            let _ = std::fs::remove_dir_all(folder.join("cache"));
+            Ok(())
+        })
+    }
+
+    /// Resolves and installs inside a sandbox whose one port is the index: what has only an sdist is built there.
+    fn prepare_inside(
+        &self,
+        job: &Job,
+        slot: usize,
+        base: Vec<PathBuf>,
+        question: &Question,
+    ) -> Result<Prepared, Error> {
+        // What is resolved inside is not known beforehand; index answers are frozen for a run, so the layer is the run's.
+        let parts = ["inside", "1", &self.run, &job.environment.shown.digest.hex()];
+        let parts = parts.into_iter().chain(question.requirements.iter().map(String::as_str));
+        let key = Sha256::of_parts(
+            parts.chain(["constraints"]).chain(question.constraints.iter().map(String::as_str)),
+        );
+        let mut refused = None;
+        let made = self.layers.get::<Failure>(&key, |folder| {
+            let world = self.world(job, self.slots + slot, &base)?;
+            world.write(Path::new("requirements.txt"), question.requirements.join("\n").as_bytes(), 0o644)?;
+            world.write(Path::new("constraints.txt"), question.constraints.join("\n").as_bytes(), 0o644)?;
+            let index = format!("http://127.0.0.1:{}/simple/", world.port());
+            let arguments =
+                ["pip", "install", "--no-config", "--color", "never", "--default-index", &index, "-r"];
+            let mut arguments: Vec<OsString> = arguments.map(OsString::from).into();
+            arguments.extend([world.root().join("requirements.txt").into(), "-c".into()]);
+            arguments.extend([world.root().join("constraints.txt").into(), "--python".into()]);
+            let (words, execution) = self.install_in(&world, job, arguments, &[], None, Network::Port)?;
+            if !execution.exit.success() {
+                let words = words.replace(&index, "the index");
+                refused = Some((words, execution.limit));
+                return Err(Failure::Refused);
+            }
+            world.export(folder, ScratchLimits::default())?;
+            for name in ["cache", "requirements.txt", "constraints.txt"] {
+                let path = folder.join(name);
+                let _ =
+                    if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            }
+            Ok(())
+        });
+        match (made, refused) {
+            (Ok(layer), _) => {
+                let wheels = installed_in(&layer.join(site_packages(&job.environment.interpreter)));
+                Ok(Prepared::Ready { layers: base.into_iter().chain([layer]).collect(), wheels })
+            }
+            (Err(Failure::Refused), Some((words, limit))) => Ok(Prepared::Impossible { words, limit }),
+            (Err(Failure::Refused), None) => {
+                Err(Error::Installer("a layer was refused without a word".to_owned()))
+            }
+            (Err(Failure::Farm(error)), _) => Err(error),
+        }
+    }
+}
+
+enum Failure {
+    Refused,
+    Farm(Error),
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Farm(error.into())
+    }
+}
+
+/// The distributions whose `.dist-info` folders lie in a layer. What was built inside has no file on the index, so no hash.
+fn installed_in(site: &Path) -> Vec<LockedWheel> {
+    let mut wheels: Vec<LockedWheel> = std::fs::read_dir(site)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let (project, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
+            Some(LockedWheel {
+                project: project.parse().ok()?,
+                version: version.to_owned(),
+                filename: String::new(),
+                sha256: None,
+            })
+        })
+        .collect();
+    wheels.sort_by(|left, right| left.project.cmp(&right.project));
+    wheels
+}
+
+/// An empty virtual environment (PEP 405), written by us: no package code, nor any interpreter, is needed for it.
+fn skeleton(folder: &Path, environment: &HostEnvironment) -> Result<(), Error> {
+    let interpreter = &environment.interpreter;
+    let (major, minor) = interpreter.minor();
+    let bin = folder.join("env/bin");
+    for path in [
+        bin.clone(),
+        folder.join("env/include"),
+        folder.join(site_packages(interpreter)),
+        folder.join("home"),
+    ] {
+        std::fs::create_dir_all(&path).map_err(Error::file(&path))?;
+    }
+    let link =
+        |target: &Path, name: &Path| std::os::unix::fs::symlink(target, name).map_err(Error::file(name));
+    link(&interpreter.executable, &bin.join("python"))?;
+    for name in [format!("python{major}"), format!("python{major}.{minor}")] {
+        link(Path::new("python"), &bin.join(name))?;
+    }
+    if interpreter.bits == 64 && interpreter.implementation != "pypy" {
+        link(Path::new("lib"), &folder.join("env/lib64"))?;
+    }
+    let home = interpreter.executable.parent().unwrap_or(Path::new("/"));
+    let text = format!(
+        "home = {}\nimplementation = {}\nversion_info = {}\ninclude-system-site-packages = false\n",
+        home.display(),
+        interpreter.implementation,
+        interpreter.version,
+    );
+    let path = folder.join("env/pyvenv.cfg");
+    std::fs::write(&path, text).map_err(Error::file(&path))
+}

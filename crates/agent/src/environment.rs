@@ -1,0 +1,188 @@
+//! From interpreters to environments: one name each, and a digest of all that defines it.
+
+use std::{collections::BTreeMap, path::Path};
+
+use wheeltapper_core::{Environment, Sha256, environment::Containment};
+
+use crate::interpreter::{Found, Interpreter};
+
+/// An environment of this host: what results call it, and its interpreter.
+#[derive(Debug, Clone)]
+pub struct HostEnvironment {
+    /// As records show it.
+    pub shown: Environment,
+    /// Its interpreter.
+    pub interpreter: Interpreter,
+    /// Wheel tags it takes, best first.
+    pub tags: Vec<String>,
+    /// Where the interpreter was found: `given`, `PATH`, `pyenv`, `uv`.
+    pub source: &'static str,
+}
+
+/// The operating system of this host, as `os-release` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    /// For environment names, e.g. `debian12`.
+    pub short: String,
+    /// For people, e.g. `debian 12`.
+    pub long: String,
+    /// Digest of `os-release` and of the package database's state.
+    pub digest: Sha256,
+}
+
+impl Platform {
+    /// Reads the platform of this host.
+    pub fn of_host() -> Platform {
+        let text = ["/etc/os-release", "/usr/lib/os-release"]
+            .iter()
+            .find_map(|path| std::fs::read_to_string(path).ok())
+            .unwrap_or_default();
+        let databases = ["/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sqlite", "/lib/apk/db/installed"];
+        // The package database changes with every package that is installed; its size and time stand for it.
+        let state: Vec<String> = databases
+            .iter()
+            .filter_map(|path| {
+                let metadata = std::fs::metadata(path).ok()?;
+                let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+                Some(format!("{path} {} {}", metadata.len(), modified.as_nanos()))
+            })
+            .collect();
+        Platform::parse(&text, &state.join("\n"))
+    }
+
+    fn parse(os_release: &str, packages: &str) -> Platform {
+        let value = |key: &str| {
+            os_release
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+                .map(|value| value.trim_matches(['"', '\'']).to_owned())
+                .filter(|value| !value.is_empty())
+        };
+        let id = value("ID").unwrap_or_else(|| std::env::consts::OS.to_owned());
+        let version = value("VERSION_ID").or_else(|| value("VERSION_CODENAME")).unwrap_or_default();
+        let separator = if version.starts_with(|first: char| first.is_ascii_digit()) { "" } else { "-" };
+        Platform {
+            short: format!("{id}{separator}{version}").trim_end_matches('-').to_owned(),
+            long: format!("{id} {version}").trim_end().to_owned(),
+            digest: Sha256::of_parts([os_release, packages]),
+        }
+    }
+}
+
+/// Names the usable interpreters. Where several share a minor version, the first found on `PATH` (else the first) has the
+/// short name; the others carry where they were found, then a number.
+pub fn environments(
+    found: &[Found],
+    platform: &Platform,
+    installer: &str,
+    limits: &Containment,
+) -> Vec<HostEnvironment> {
+    let mut usable: Vec<(&Found, &Interpreter)> =
+        found.iter().filter_map(|found| Some((found, found.interpreter.as_ref().ok()?))).collect();
+    usable.sort_by_key(|(found, python)| (python.minor(), found.source != "PATH", python.version.clone()));
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    usable
+        .into_iter()
+        .map(|(found, interpreter)| {
+            let arch = match (interpreter.machine.as_str(), interpreter.bits) {
+                ("x86_64", 64) => String::new(),
+                ("x86_64", _) => "-i386".to_owned(),
+                (machine, _) => format!("-{machine}"),
+            };
+            let plain = format!("{}{arch}-{}", platform.short, interpreter.tag());
+            let name = free_name(&mut taken, &plain, found.source);
+            host_environment(name, interpreter, found.source, platform, installer, limits)
+        })
+        .collect()
+}
+
+fn free_name(taken: &mut BTreeMap<String, usize>, plain: &str, source: &str) -> String {
+    for candidate in [plain.to_owned(), format!("{plain}-{}", source.to_ascii_lowercase())] {
+        if !taken.contains_key(&candidate) {
+            taken.insert(candidate.clone(), 1);
+            return candidate;
+        }
+    }
+    let count = taken.entry(format!("{plain}-{}", source.to_ascii_lowercase())).or_default();
+    *count += 1;
+    format!("{plain}-{}-{count}", source.to_ascii_lowercase())
+}
+
+fn host_environment(
+    name: String,
+    interpreter: &Interpreter,
+    source: &'static str,
+    platform: &Platform,
+    installer: &str,
+    limits: &Containment,
+) -> HostEnvironment {
+    let (libc, libc_version) = &interpreter.libc;
+    let libc = (!libc.is_empty()).then(|| format!("{libc} {libc_version}"));
+    let digest = Sha256::of_parts([
+        platform.digest.hex().as_str(),
+        &interpreter.digest().hex(),
+        libc.as_deref().unwrap_or(""),
+        installer,
+        &limits.sandbox,
+        &limits.cgroup,
+        &limits.network,
+    ]);
+    HostEnvironment {
+        shown: Environment {
+            name,
+            os: std::env::consts::OS.to_owned(),
+            platform: platform.long.clone(),
+            arch: interpreter.machine.clone(),
+            libc,
+            implementation: interpreter.implementation.clone(),
+            python: interpreter.version.to_string(),
+            installer: installer.to_owned(),
+            digest,
+            limits: limits.clone(),
+        },
+        tags: interpreter.tags(),
+        interpreter: interpreter.clone(),
+        source,
+    }
+}
+
+/// The folders of an interpreter that a cell must see, read-only: its prefix, and what of it lies elsewhere.
+pub fn interpreter_folders(interpreter: &Interpreter) -> Vec<std::path::PathBuf> {
+    let system =
+        |path: &Path| ["/usr", "/lib", "/lib64", "/bin"].iter().any(|prefix| path.starts_with(prefix));
+    let mut folders = Vec::new();
+    for path in [Some(interpreter.prefix.as_path()), interpreter.library.as_deref()].into_iter().flatten() {
+        let known = folders.iter().any(|folder: &std::path::PathBuf| path.starts_with(folder));
+        if !system(path) && !known && path.is_dir() {
+            folders.push(path.to_path_buf());
+        }
+    }
+    folders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_are_named_readably() {
+        let debian = Platform::parse("ID=debian\nVERSION_ID=\"12\"\n", "");
+        assert_eq!((debian.short.as_str(), debian.long.as_str()), ("debian12", "debian 12"));
+        let sid = Platform::parse("ID=debian\nVERSION_CODENAME=sid\n", "");
+        assert_eq!(sid.short, "debian-sid");
+        assert_eq!(Platform::parse("ID=arch\n", "").short, "arch");
+    }
+
+    #[test]
+    fn interpreters_that_share_a_minor_version_get_names_of_their_own() {
+        let mut taken = BTreeMap::new();
+        let names: Vec<String> = ["PATH", "pyenv", "pyenv", "pyenv"]
+            .into_iter()
+            .map(|source| free_name(&mut taken, "debian12-cp311", source))
+            .collect();
+        assert_eq!(
+            names,
+            ["debian12-cp311", "debian12-cp311-pyenv", "debian12-cp311-pyenv-2", "debian12-cp311-pyenv-3"]
+        );
+    }
+}

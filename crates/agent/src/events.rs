@@ -1,0 +1,139 @@
+//! What our reporters inside the sandbox wrote, test by test. The package under test may have written there, too: a forged
+//! line can only speak about the package itself, and no line can turn a bad exit status into a pass.
+
+use serde::Deserialize;
+use wheeltapper_core::{FailingTest, Runner, TestCounts};
+
+/// The most failing tests that a record lists.
+const MOST_FAILING: usize = 500;
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    pub counts: TestCounts,
+    /// Tests deselected by the suite's own configuration.
+    pub deselected: u64,
+    /// True when the runner came to its end.
+    pub finished: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Event {
+    Test { id: String, outcome: String, seconds: Option<f64>, message: String },
+    Collected {},
+    Deselected { count: u64 },
+    Finish {},
+}
+
+/// Reads the reporters' lines; for runners that have none, the counts that unittest prints at the end of `log`.
+pub(crate) fn read_events(bytes: &[u8], log: std::borrow::Cow<'_, str>, runner: Runner) -> Events {
+    let mut events = Events::default();
+    for line in String::from_utf8_lossy(bytes).lines() {
+        match serde_json::from_str::<Event>(line) {
+            Ok(Event::Test { id, outcome, seconds, message }) => {
+                count(&mut events.counts, id, &outcome, seconds, message);
+            }
+            Ok(Event::Deselected { count }) => events.deselected += count,
+            Ok(Event::Finish {}) => events.finished = true,
+            Ok(Event::Collected {}) | Err(_) => {}
+        }
+    }
+    let silent = events.counts.ran() + events.counts.skipped == 0;
+    match runner {
+        Runner::Django | Runner::Script if silent => events.counts = printed_counts(&log),
+        Runner::Django | Runner::Script | Runner::Pytest | Runner::Unittest => {}
+    }
+    events
+}
+
+fn count(counts: &mut TestCounts, id: String, outcome: &str, seconds: Option<f64>, message: String) {
+    match outcome {
+        "passed" => counts.passed += 1,
+        "skipped" => counts.skipped += 1,
+        "xfailed" => counts.xfailed += 1,
+        "xpassed" => counts.xpassed += 1,
+        "subtest-passed" => counts.subtests += 1,
+        "failed" | "error" | "subtest-failed" => {
+            match outcome {
+                "failed" => counts.failed += 1,
+                "error" => counts.errors += 1,
+                _ => counts.subtests += 1,
+            }
+            if counts.failing.len() < MOST_FAILING {
+                let message = message.chars().take(500).collect();
+                counts.failing.push(FailingTest {
+                    id: id.chars().take(500).collect(),
+                    message,
+                    seconds: seconds.map(|seconds| (seconds * 1000.0).round() / 1000.0),
+                    flaky: None,
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The counts that unittest's text runner prints last: `Ran 5 tests in …`, then `OK (skipped=1)` or `FAILED (failures=1)`.
+fn printed_counts(log: &str) -> TestCounts {
+    let mut counts = TestCounts::default();
+    let mut lines = log.lines().rev();
+    let Some(verdict) = lines.by_ref().find(|line| line.starts_with("OK") || line.starts_with("FAILED"))
+    else {
+        return counts;
+    };
+    let ran = lines.find_map(|line| {
+        let rest = line.strip_prefix("Ran ")?;
+        rest.split(' ').next()?.parse::<u64>().ok()
+    });
+    let number = |key: &str| {
+        let rest = &verdict[verdict.find(&format!("{key}="))? + key.len() + 1..];
+        rest.split(|character: char| !character.is_ascii_digit()).next()?.parse::<u64>().ok()
+    };
+    // `failures=` is also the end of `expected failures=`.
+    let expected = number("expected failures").unwrap_or(0);
+    let bare = verdict.replace("expected failures=", "x=");
+    let failures = bare.find("failures=").and_then(|at| {
+        bare[at + 9..].split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
+    });
+    counts.failed = failures.unwrap_or(0);
+    counts.errors = number("errors").unwrap_or(0);
+    counts.skipped = number("skipped").unwrap_or(0);
+    counts.xfailed = expected;
+    counts.xpassed = number("unexpected successes").unwrap_or(0);
+    let bad = counts.failed + counts.errors + counts.skipped + counts.xfailed + counts.xpassed;
+    counts.passed = ran.unwrap_or(0).saturating_sub(bad);
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_happened_to_each_test() {
+        let text = br#"{"event": "collected", "count": 3}
+{"event": "test", "id": "a", "outcome": "passed", "seconds": 0.1, "message": ""}
+{"event": "test", "id": "b", "outcome": "failed", "seconds": 0.2, "message": "assert 1 == 2"}
+not json
+{"event": "test", "id": "c", "outcome": "xfailed", "seconds": null, "message": ""}
+{"event": "deselected", "count": 7}
+{"event": "finish", "exit": 1}"#;
+        let events = read_events(text, "".into(), Runner::Pytest);
+        let counts = &events.counts;
+        assert_eq!((counts.passed, counts.failed, counts.xfailed, events.deselected), (1, 1, 1, 7));
+        assert_eq!(counts.failing[0].message, "assert 1 == 2");
+        assert!(events.finished);
+    }
+
+    #[test]
+    fn reads_what_unittest_prints() {
+        let log =
+            "....\nRan 12 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=3, expected failures=1)\n";
+        let counts = read_events(b"", log.into(), Runner::Django).counts;
+        assert_eq!((counts.passed, counts.failed, counts.errors), (5, 1, 2));
+        assert_eq!((counts.skipped, counts.xfailed), (3, 1));
+        let none = read_events(b"", "Ran 0 tests in 0.0s\n\nOK\n".into(), Runner::Django).counts;
+        assert_eq!(none.ran(), 0);
+    }
+}

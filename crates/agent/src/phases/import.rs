@@ -1,0 +1,245 @@
+//! Import: every module that the release ships, each in a fresh interpreter, before any test requirement arrives; then its
+//! entry points.
+
+use std::{collections::BTreeSet, path::Path};
+
+use serde::Deserialize;
+use wheeltapper_core::{Finding, Phase, Status, evidence::ImportResult};
+
+use crate::{
+    cell::{Cell, Step, WheelAtHand},
+    error::Error,
+    phases::install::Installation,
+};
+
+/// Top-level names that many wheels ship by accident; that they do not import proves nothing.
+const STRAY: &[&str] =
+    &["tests", "test", "docs", "doc", "examples", "example", "setup", "conftest", "benchmarks", "scripts"];
+
+#[derive(Debug, Deserialize)]
+struct Line {
+    kind: String,
+    name: String,
+    status: i32,
+    done: bool,
+}
+
+/// Imports the release's modules; what the imports wrote is sealed into the world.
+pub(crate) fn import(
+    cell: &mut Cell<'_>,
+    wheel: &WheelAtHand,
+    installation: &mut Installation,
+) -> Result<(), Error> {
+    cell.begin(Phase::Import);
+    let modules = modules(wheel);
+    if modules.is_empty() {
+        cell.skip(Phase::Import, "no-modules");
+        return Ok(());
+    }
+    let scripts = |group: &str| group == "console_scripts" || group == "gui_scripts";
+    let mut names: Vec<String> = modules.iter().map(|(module, _)| format!("module:{module}")).collect();
+    let entries: BTreeSet<String> = wheel
+        .entry_points
+        .iter()
+        .filter(|(_, _, reference)| !reference.contains('['))
+        .map(|(_, _, reference)| format!("entry:{}", reference.replace(' ', "")))
+        .collect();
+    names.extend(entries.into_iter().take(50));
+    let programs = wheel.entry_points.iter().filter(|(group, _, _)| group == "console_scripts");
+    names.extend(programs.take(10).map(|(_, name, _)| format!("script:{name}")));
+    debug_assert!(scripts("console_scripts"));
+
+    let root = installation.world.root().to_path_buf();
+    let world = &installation.world;
+    world.write(Path::new("report/imports.py"), include_bytes!("../drivers/imports.py"), 0o644)?;
+    world.write(Path::new("empty/.keep"), b"", 0o644)?;
+    let mut arguments = vec![root.join("report/imports.py").into(), root.join("report/imports.jsonl").into()];
+    arguments.extend(names.iter().map(Into::into));
+    let execution = cell.run(
+        world,
+        Step {
+            phase: Phase::Import,
+            program: root.join("env/bin/python").into(),
+            arguments,
+            directory: root.join("empty"),
+            environment: Vec::new(),
+            binds: Vec::new(),
+            wall: cell.job.options.limits.step,
+            index: false,
+            shown: None,
+        },
+    )?;
+    let text = world.read(Path::new("report/imports.jsonl"), 4 << 20).unwrap_or_default();
+    let lines: Vec<Line> =
+        String::from_utf8_lossy(&text).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    judge(cell, &modules, &lines);
+    if execution.limit.is_some() {
+        cell.phase(Phase::Import).status = Status::Failed;
+    }
+    let changes = installation.world.changes()?;
+    let empty = |path: &Path| path.starts_with("empty");
+    cell.record_foreign_writes(
+        changes.list.into_iter().map(|change| change.path).filter(|path| !empty(path)),
+    );
+    installation.world.seal()?;
+    cell.end(Phase::Import);
+    Ok(())
+}
+
+fn judge(cell: &mut Cell<'_>, modules: &[(String, bool)], lines: &[Line]) {
+    let line = |kind: &str, name: &str| lines.iter().find(|line| line.kind == kind && line.name == name);
+    let mut decisive: Option<&Line> = None;
+    for (module, decides) in modules {
+        let found = line("module", module);
+        let passed = found.is_some_and(|line| line.status == 0 && line.done);
+        let status = if passed { Status::Passed } else { Status::Failed };
+        cell.evidence.imports.push(ImportResult { module: module.clone(), status, decides: *decides });
+        if !passed && *decides {
+            decisive = decisive.or(found);
+            cell.phase(Phase::Import).status = Status::Failed;
+        } else if !passed {
+            let text = format!("the stray top-level module `{module}` does not import");
+            cell.find(Phase::Import, Finding::new("stray-module", text, Vec::new()));
+        }
+    }
+    let report = cell.phase(Phase::Import);
+    (report.exit, report.signal) = match decisive {
+        Some(line) if line.status > 128 => (None, Some(line.status - 128)),
+        Some(line) => (Some(line.status), None),
+        None => (Some(0), None),
+    };
+    if let Some(line) = decisive
+        && line.status == 0
+    {
+        let text = format!("importing `{}` ends the interpreter with exit status 0", line.name);
+        cell.find(Phase::Import, Finding::new("exits-on-import", text, Vec::new()));
+    }
+    let import_failed = cell.phase(Phase::Import).status == Status::Failed;
+    for line in lines.iter().filter(|line| line.kind != "module" && !(line.status == 0 && line.done)) {
+        // A script that cannot show its help is reported, never fatal; a broken reference fails nothing by itself where the
+        // import of its module has failed already.
+        let (id, text) = if line.kind == "script" {
+            ("script-does-not-start", format!("`{} --help` ends with exit status {}", line.name, line.status))
+        } else if import_failed {
+            continue;
+        } else {
+            ("entry-point-unresolved", format!("the entry point `{}` does not resolve", line.name))
+        };
+        cell.find(Phase::Install, Finding::new(id, text, Vec::new()));
+    }
+}
+
+/// The modules to import, each with whether its failure decides: names from metadata (PEP 794) where given, else every
+/// top-level module and package, every extension module, and of namespace packages the first real ones.
+pub(crate) fn modules(wheel: &WheelAtHand) -> Vec<(String, bool)> {
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    if wheel.metadata.import_names.is_empty() {
+        let paths: Vec<&str> = wheel.installs.iter().map(String::as_str).collect();
+        for path in &paths {
+            names.extend(module_of(path, &paths));
+        }
+    } else {
+        names.extend(wheel.metadata.import_names.iter().cloned());
+    }
+    let stray_alone = names.iter().all(|name| is_stray(name));
+    let mut modules: Vec<(String, bool)> =
+        names.into_iter().map(|name| (name.clone(), stray_alone || !is_stray(&name))).collect();
+    // Those that decide come first; a release of hundreds of extension modules is judged by its first ones.
+    modules.sort_by_key(|(name, decides)| (!decides, name.matches('.').count()));
+    modules.truncate(60);
+    modules
+}
+
+fn is_stray(name: &str) -> bool {
+    STRAY.contains(&name.split('.').next().unwrap_or(name))
+}
+
+/// The module that this file makes, when it is one that is imported: a top-level module or package, an extension module, or
+/// a package directly below namespace packages.
+fn module_of(path: &str, paths: &[&str]) -> Option<String> {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let identifier = |text: &str| {
+        !text.is_empty()
+            && !text.starts_with(|first: char| first.is_ascii_digit())
+            && text.chars().all(|character| character.is_alphanumeric() || character == '_')
+    };
+    if !folder.split('/').all(|part| folder.is_empty() || identifier(part)) {
+        return None;
+    }
+    let parents: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    let has_init = |folder: &str| {
+        paths.iter().any(|other| {
+            other.strip_prefix(folder).is_some_and(|rest| {
+                rest == "/__init__.py" || rest.starts_with("/__init__.") && is_extension(rest)
+            })
+        })
+    };
+    let in_regular_package = (1..=parents.len()).any(|depth| has_init(&parents[..depth].join("/")));
+    let dotted = |last: Option<&str>| parents.iter().copied().chain(last).collect::<Vec<_>>().join(".");
+    if let Some(stem) = file.split('.').next().filter(|_| is_extension(file)) {
+        let name = if stem == "__init__" { dotted(None) } else { dotted(Some(stem)) };
+        return identifier(stem).then_some(name);
+    }
+    let stem = file.strip_suffix(".py")?;
+    if stem == "__init__" {
+        // The package itself, when no package above it is a regular one.
+        let above = parents.len().checked_sub(1)?;
+        let below_regular = (1..=above).any(|depth| has_init(&parents[..depth].join("/")));
+        return (!below_regular).then(|| dotted(None));
+    }
+    (!in_regular_package && identifier(stem)).then(|| dotted(Some(stem)))
+}
+
+fn is_extension(file: &str) -> bool {
+    // `name.cpython-313-x86_64-linux-gnu.so`, `name.abi3.so`, `name.so`; a bundled library is called lib….so.1 or lies in
+    // a folder `….libs`, which is no identifier.
+    file.ends_with(".so") && !file.rsplit('/').next().unwrap_or(file).starts_with("lib")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wheeltapper_core::metadata::Metadata;
+
+    fn names(paths: &[&str]) -> Vec<(String, bool)> {
+        modules(&WheelAtHand {
+            filename: String::new(),
+            path: "".into(),
+            metadata: Metadata::default(),
+            installs: paths.iter().map(|path| (*path).to_owned()).collect(),
+            entry_points: Vec::new(),
+            native: false,
+        })
+    }
+
+    #[test]
+    fn takes_top_level_and_extension_modules() {
+        let found = names(&[
+            "six.py",
+            "markupsafe/__init__.py",
+            "markupsafe/_native.py",
+            "markupsafe/_speedups.cpython-313-x86_64-linux-gnu.so",
+            "x.libs/libfoo.so.1",
+            "six-1.0.dist-info/METADATA",
+        ]);
+        let found: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(found, ["markupsafe", "six", "markupsafe._speedups"]);
+    }
+
+    #[test]
+    fn takes_the_first_real_packages_of_a_namespace() {
+        let found =
+            names(&["google/cloud/storage/__init__.py", "google/cloud/storage/blob.py", "google/one.py"]);
+        let found: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(found, ["google.one", "google.cloud.storage"]);
+    }
+
+    #[test]
+    fn stray_folders_do_not_decide_unless_there_is_nothing_else() {
+        assert_eq!(
+            names(&["tests/__init__.py", "a.py"]),
+            [("a".to_owned(), true), ("tests".to_owned(), false)]
+        );
+        assert_eq!(names(&["tests/__init__.py"]), [("tests".to_owned(), true)]);
+    }
+}

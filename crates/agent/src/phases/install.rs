@@ -1,0 +1,232 @@
+//! Install: the declared runtime requirements as a ready layer, then the release alone by the environment's installer, so
+//! that the files which it wrote are known exactly.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use wheeltapper_core::{Finding, Phase, Status, evidence::WheelFile, metadata::Metadata};
+use wheeltapper_index::{Kind, Wheel};
+use wheeltapper_sandbox::{Bind, ChangeKind, FileType, World};
+
+use crate::{
+    agent::{Prepared, site_packages},
+    cell::{Cell, Step, WheelAtHand, shown_path},
+    error::Error,
+    phases::fetch,
+    resolve::{LockedWheel, Question},
+};
+
+/// What the install left for later phases.
+pub(crate) struct Installation {
+    /// The world after the install; what the install wrote is sealed.
+    pub world: World,
+    /// Files and links that the install wrote, relative to the cell's root.
+    pub files: BTreeSet<PathBuf>,
+    /// The runtime requirements that lie below, as constraints for what comes later.
+    pub pins: Vec<String>,
+    /// Layers of the runtime requirements.
+    pub below: Vec<LockedWheel>,
+}
+
+/// Reads the wheel that is to be installed, and records what is wrong with it by itself.
+fn open(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<WheelAtHand>, Error> {
+    let limits = wheeltapper_index::Limits::default();
+    let release = &cell.job.release;
+    let read = Wheel::open(&path, &limits).and_then(|mut wheel| {
+        let problems = wheel.check(&release.project, &release.version, &limits)?;
+        let metadata = wheel.read_info("METADATA")?.unwrap_or_default();
+        let entry_points = wheel.read_info("entry_points.txt")?.unwrap_or_default();
+        Ok((wheel, problems, metadata, entry_points))
+    });
+    let (wheel, problems, metadata, entry_points) = match read {
+        Ok(read) => read,
+        Err(error) if fetch::is_packages_fault(&error) || error.kind() == Kind::User => {
+            cell.fail(Phase::Install, Finding::new("invalid-metadata", error.to_string(), Vec::new()));
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let filename = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if cell.evidence.wheel.is_none()
+        && let Some(distribution) = &cell.evidence.distribution
+    {
+        cell.evidence.wheel = Some(WheelFile { filename: filename.clone(), sha256: distribution.sha256 });
+    }
+    let mut by_id: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
+    for problem in &problems {
+        by_id.entry((problem.id(), problem.is_hostile())).or_default().push(problem.to_string());
+    }
+    let mut refused = false;
+    for ((id, hostile), lines) in by_id {
+        let finding = Finding::new(id, lines[0].clone(), lines.into_iter().take(20).collect());
+        if hostile {
+            refused = true;
+            cell.fail(Phase::Install, finding);
+        } else {
+            cell.find(Phase::Install, finding);
+        }
+    }
+    if refused {
+        return Ok(None);
+    }
+    let metadata = Metadata::parse(&String::from_utf8_lossy(&metadata));
+    cell.evidence.classifiers.clone_from(&metadata.classifiers);
+    if cell.evidence.requires_python.is_none() {
+        cell.evidence.requires_python.clone_from(&metadata.requires_python);
+    }
+    let installs: Vec<String> =
+        wheel.members().iter().filter_map(|member| below_site_packages(&member.path)).collect();
+    Ok(Some(WheelAtHand {
+        filename,
+        path,
+        native: installs.iter().any(|path| path.ends_with(".so")),
+        installs,
+        entry_points: entry_points_of(&String::from_utf8_lossy(&entry_points)),
+        metadata,
+    }))
+}
+
+/// Where a member of a wheel lands below site-packages (PEP 427); `None` for folders and what lands elsewhere.
+fn below_site_packages(member: &str) -> Option<String> {
+    if member.ends_with('/') {
+        return None;
+    }
+    match member.split_once('/') {
+        Some((top, rest)) if top.ends_with(".data") => {
+            let rest = rest.strip_prefix("purelib/").or_else(|| rest.strip_prefix("platlib/"))?;
+            Some(rest.to_owned())
+        }
+        Some((top, _)) if top.ends_with(".dist-info") => None,
+        _ => Some(member.to_owned()),
+    }
+}
+
+/// The entry points of `entry_points.txt`: group, name, reference.
+fn entry_points_of(text: &str) -> Vec<(String, String, String)> {
+    let mut group = String::new();
+    let mut entries = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            group = name.trim().to_owned();
+        } else if let Some((name, reference)) = line.split_once('=')
+            && !line.starts_with(['#', ';'])
+        {
+            entries.push((group.clone(), name.trim().to_owned(), reference.trim().to_owned()));
+        }
+    }
+    entries
+}
+
+/// Installs; `None` when that failed, with the reason in the phase.
+pub(crate) fn install(
+    cell: &mut Cell<'_>,
+    path: PathBuf,
+) -> Result<Option<(WheelAtHand, Installation)>, Error> {
+    cell.begin(Phase::Install);
+    let installed = install_inner(cell, path)?;
+    cell.end(Phase::Install);
+    Ok(installed)
+}
+
+fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHand, Installation)>, Error> {
+    let Some(wheel) = open(cell, path)? else { return Ok(None) };
+    let requirements = match wheel.metadata.requirements(&cell.job.environment.interpreter.markers, &[]) {
+        Ok(requirements) => requirements,
+        Err(error) => {
+            cell.fail(Phase::Install, Finding::new("invalid-metadata", error.to_string(), Vec::new()));
+            return Ok(None);
+        }
+    };
+    // A release that requires itself, by way of its extras, is satisfied by what is installed here.
+    let own = cell.job.release.project.as_str();
+    let requirements: Vec<String> = requirements
+        .iter()
+        .filter(|requirement| requirement.name.as_ref() != own)
+        .map(ToString::to_string)
+        .collect();
+    let question = Question { requirements, constraints: Vec::new() };
+    let (layers, wheels) = match cell.agent.prepare(cell.job, cell.slot, &[], &question)? {
+        Prepared::Ready { layers, wheels } => (layers, wheels),
+        Prepared::Impossible { words, limit } => {
+            cell.note(Phase::Install, &words);
+            let report = cell.phase(Phase::Install);
+            (report.status, report.limit) = (Status::Failed, limit);
+            return Ok(None);
+        }
+    };
+    let wheels: Vec<LockedWheel> = wheels.into_iter().filter(|wheel| wheel.project.as_str() != own).collect();
+    cell.installed(&wheels, "runtime");
+    let mut world = cell.agent.world(cell.job, cell.slot, &layers)?;
+    let root = world.root().to_path_buf();
+    let target = Path::new("/wheels").join(&wheel.filename);
+    let execution = cell.run(
+        &world,
+        Step {
+            phase: Phase::Install,
+            program: crate::agent::UV.into(),
+            arguments: [
+                "pip",
+                "install",
+                "--no-deps",
+                "--no-index",
+                "--no-config",
+                "--color",
+                "never",
+                "--python",
+            ]
+            .into_iter()
+            .map(Into::into)
+            .chain([root.join("env/bin/python").into(), target.clone().into()])
+            .collect(),
+            directory: root.clone(),
+            environment: cell.agent.uv_environment(&root),
+            binds: vec![Bind { source: wheel.path.clone(), target }, cell.agent.uv_bind()],
+            wall: cell.job.options.limits.step,
+            index: false,
+            shown: Some(&format!("uv pip install --no-deps {}", wheel.filename)),
+        },
+    )?;
+    if !execution.exit.success() {
+        cell.phase(Phase::Install).status = Status::Failed;
+        return Ok(None);
+    }
+    let files = written(cell, &world)?;
+    cell.evidence.tested = Some(wheel.filename.clone());
+    let pins = wheels.iter().map(|wheel| format!("{}=={}", wheel.project, wheel.version)).collect();
+    world.seal()?;
+    Ok(Some((wheel, Installation { world, files, pins, below: wheels })))
+}
+
+/// The files that the install wrote, and whether any of them was another distribution's.
+fn written(cell: &mut Cell<'_>, world: &World) -> Result<BTreeSet<PathBuf>, Error> {
+    let changes = world.changes()?;
+    let mut clashes: BTreeMap<PathBuf, ChangeKind> = BTreeMap::new();
+    let mut files = BTreeSet::new();
+    for change in &changes.list {
+        if !change.path.starts_with("env") || change.file_type == FileType::Directory {
+            continue;
+        }
+        match change.kind {
+            ChangeKind::Created => {}
+            ChangeKind::Replaced | ChangeKind::DirectoryReplaced => {
+                clashes.insert(change.path.clone(), change.kind);
+            }
+            ChangeKind::Deleted => {
+                clashes.insert(change.path.clone(), change.kind);
+                continue;
+            }
+        }
+        files.insert(change.path.clone());
+    }
+    cell.record_foreign_writes(changes.list.into_iter().map(|change| change.path));
+    let site = site_packages(&cell.job.environment.interpreter);
+    clashes.retain(|path, _| path.parent() != Some(&site) || path.extension().is_some_and(|end| end == "py"));
+    if !clashes.is_empty() {
+        let paths: Vec<String> = clashes.keys().take(20).map(|path| shown_path(path)).collect();
+        let text = format!("{} files of other distributions were overwritten", clashes.len());
+        cell.fail(Phase::Install, Finding::new("file-clash", text, paths));
+    }
+    Ok(files)
+}

@@ -1,0 +1,8 @@
+//! The six phases, one file each. A phase leaves its report in the cell; an `Err` is the farm's own failure.
+
+pub(crate) mod build;
+pub(crate) mod fetch;
+pub(crate) mod import;
+pub(crate) mod install;
+pub(crate) mod test;
+pub(crate) mod uninstall;

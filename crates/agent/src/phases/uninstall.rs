@@ -1,0 +1,91 @@
+//! Uninstall: by the environment's installer, on the environment as it was before test requirements came. Every file that
+//! the release's install wrote must be gone.
+
+use std::path::{Path, PathBuf};
+
+use wheeltapper_core::{Finding, Phase, Status};
+use wheeltapper_sandbox::{ChangeKind, Changes, FileType};
+
+use crate::{
+    cell::{Cell, Step, shown_path},
+    error::Error,
+    phases::install::Installation,
+};
+
+/// The most paths that a record lists.
+const MOST: usize = 200;
+
+/// Removes the release and looks at what stayed.
+pub(crate) fn uninstall(cell: &mut Cell<'_>, installation: &Installation) -> Result<(), Error> {
+    cell.begin(Phase::Uninstall);
+    let world = installation.world.fork()?;
+    let root = world.root().to_path_buf();
+    let name = cell.job.release.project.to_string();
+    let execution = cell.run(
+        &world,
+        Step {
+            phase: Phase::Uninstall,
+            program: crate::agent::UV.into(),
+            arguments: ["pip", "uninstall", "--no-config", "--color", "never", "--python"]
+                .into_iter()
+                .map(Into::into)
+                .chain([root.join("env/bin/python").into(), name.clone().into()])
+                .collect(),
+            directory: root.clone(),
+            environment: cell.agent.uv_environment(&root),
+            binds: vec![cell.agent.uv_bind()],
+            wall: cell.job.options.limits.step,
+            index: false,
+            shown: Some(&format!("uv pip uninstall {name}")),
+        },
+    )?;
+    let changes = world.changes()?;
+    if !execution.exit.success() {
+        cell.phase(Phase::Uninstall).status = Status::Failed;
+    } else if !changes.list.iter().any(|change| is_gone(change.kind)) {
+        // uv says "not installed" and exits with status 0 for what it does not recognise.
+        let text = "the installer removed nothing".to_owned();
+        cell.fail(Phase::Uninstall, Finding::new("not-uninstallable", text, Vec::new()));
+    }
+    compare(cell, installation, &changes);
+    cell.end(Phase::Uninstall);
+    Ok(())
+}
+
+fn compare(cell: &mut Cell<'_>, installation: &Installation, changes: &Changes) {
+    let gone = |path: &Path| {
+        changes.list.iter().any(|change| is_gone(change.kind) && path.starts_with(&change.path))
+    };
+    let stayed: Vec<&PathBuf> = installation.files.iter().filter(|path| !gone(path)).collect();
+    cell.evidence.leftovers = stayed.iter().take(MOST).map(|path| shown_path(path)).collect();
+    if !stayed.is_empty() && cell.phase(Phase::Uninstall).status == Status::Passed {
+        let text = format!("{} files of the release stayed behind", stayed.len());
+        let evidence = cell.evidence.leftovers.clone();
+        cell.fail(Phase::Uninstall, Finding::new("leftover-files", text, evidence));
+    }
+    let foreign: Vec<String> = changes
+        .list
+        .iter()
+        .filter(|change| change.path.starts_with("env") && change.file_type != FileType::Directory)
+        .filter(|change| change.kind != ChangeKind::Created && !installation.files.contains(&change.path))
+        .filter(|change| !is_bytecode(&change.path))
+        .map(|change| shown_path(&change.path))
+        .take(MOST)
+        .collect();
+    if !foreign.is_empty() {
+        let text = format!("{} files of other distributions were removed or changed", foreign.len());
+        cell.fail(Phase::Uninstall, Finding::new("touched-foreign-files", text, foreign));
+    }
+}
+
+const fn is_gone(kind: ChangeKind) -> bool {
+    match kind {
+        ChangeKind::Deleted | ChangeKind::DirectoryReplaced => true,
+        ChangeKind::Created | ChangeKind::Replaced => false,
+    }
+}
+
+/// Bytecode belongs to the module that it was compiled from; installers remove it with the module.
+fn is_bytecode(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "pyc")
+}

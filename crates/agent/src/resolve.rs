@@ -1,0 +1,239 @@
+//! Which wheels satisfy a list of requirements: asked of uv on the trusted side, which reads static metadata only
+//! (`--no-build`), starts no interpreter that sees package files, and knows no index but our proxy.
+
+use std::{
+    collections::HashMap,
+    io::Write as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use serde::Deserialize;
+use wheeltapper_core::{ProjectName, Sha256, wheel};
+use wheeltapper_index::DistributionName;
+
+use crate::{environment::HostEnvironment, error::Error};
+
+/// One wheel of a resolution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedWheel {
+    /// Its project.
+    pub project: ProjectName,
+    /// Its version.
+    pub version: String,
+    /// Its file name.
+    pub filename: String,
+    /// Its content; `None` when it was built inside a sandbox.
+    pub sha256: Option<Sha256>,
+}
+
+/// The answer to "which wheels?".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// These, sorted by project.
+    Locked(Vec<LockedWheel>),
+    /// Something has only an sdist here, so code would have to run to find out: resolve inside a sandbox.
+    NeedsBuild(String),
+    /// There is no solution; the resolver's words.
+    Impossible(String),
+}
+
+/// A question to the resolver.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// Requirement specifiers (PEP 508).
+    pub requirements: Vec<String>,
+    /// Constraints: versions that are already decided.
+    pub constraints: Vec<String>,
+}
+
+/// The trusted resolver. Answers are remembered for the length of the run, in which index answers are frozen.
+#[derive(Debug)]
+pub struct Resolver {
+    uv: PathBuf,
+    cache: PathBuf,
+    index: String,
+    memory: Mutex<HashMap<(String, Question), Arc<Mutex<Option<Resolution>>>>>,
+}
+
+#[derive(Deserialize)]
+struct PyLock {
+    #[serde(default)]
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: ProjectName,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    wheels: Vec<PyLockWheel>,
+}
+
+#[derive(Deserialize)]
+struct PyLockWheel {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    url: Option<String>,
+    #[serde(default)]
+    hashes: HashMap<String, String>,
+}
+
+impl PyLockWheel {
+    fn filename(&self) -> Option<&str> {
+        self.name.as_deref().or_else(|| self.url.as_deref()?.rsplit('/').next())
+    }
+}
+
+impl Resolver {
+    /// A resolver that runs this uv, keeps what it learns of interpreters in `cache`, and asks the index at `index`.
+    pub fn new(uv: PathBuf, cache: PathBuf, index: String) -> Self {
+        Resolver { uv, cache, index, memory: Mutex::default() }
+    }
+
+    /// Answers a question for one environment.
+    ///
+    /// # Errors
+    /// When uv cannot be run, or says what is not understood.
+    pub fn resolve(&self, environment: &HostEnvironment, question: &Question) -> Result<Resolution, Error> {
+        if question.requirements.is_empty() {
+            return Ok(Resolution::Locked(Vec::new()));
+        }
+        let slot = {
+            let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            Arc::clone(memory.entry((environment.shown.name.clone(), question.clone())).or_default())
+        };
+        // Whoever asks the same meanwhile waits for this answer.
+        let mut known = slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(answer) = &*known {
+            return Ok(answer.clone());
+        }
+        let answer = self.ask(environment, question)?;
+        *known = Some(answer.clone());
+        Ok(answer)
+    }
+
+    fn ask(&self, environment: &HostEnvironment, question: &Question) -> Result<Resolution, Error> {
+        let failed = |what: &str, error: std::io::Error| Error::Installer(format!("{what}: {error}"));
+        let mut constraints =
+            tempfile::NamedTempFile::new().map_err(|error| failed("temporary file", error))?;
+        for line in &question.constraints {
+            writeln!(constraints, "{line}").map_err(|error| failed("temporary file", error))?;
+        }
+        let mut child = Command::new(&self.uv)
+            .args([
+                "pip",
+                "compile",
+                "-",
+                "--format",
+                "pylock.toml",
+                "--no-header",
+                "--no-annotate",
+                "--quiet",
+            ])
+            .args(["--no-build", "--no-config", "--color", "never", "--no-python-downloads"])
+            .arg("--python")
+            .arg(&environment.interpreter.executable)
+            .arg("--default-index")
+            .arg(&self.index)
+            .arg("--constraints")
+            .arg(constraints.path())
+            .env_clear()
+            .env("UV_CACHE_DIR", &self.cache)
+            .env("HOME", &self.cache)
+            .env("PATH", "/usr/bin:/bin")
+            .env("UV_HTTP_TIMEOUT", "120")
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(&self.uv.display().to_string(), error))?;
+        if let Some(mut input) = child.stdin.take() {
+            // uv may stop reading at a line it refuses; its message says more than the broken pipe.
+            let _ = input.write_all(question.requirements.join("\n").as_bytes());
+        }
+        let output = child.wait_with_output().map_err(|error| failed("uv pip compile", error))?;
+        let complaint = String::from_utf8_lossy(&output.stderr).replace(&self.index, "the index");
+        if !output.status.success() {
+            return refused(&complaint);
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let lock: PyLock = toml::from_str(&text)
+            .map_err(|error| Error::Installer(format!("uv pip compile: answer not understood: {error}")))?;
+        lock.packages
+            .into_iter()
+            .map(|package| locked(package, &environment.tags))
+            .collect::<Result<Vec<_>, _>>()
+            .map_or_else(
+                |missing| Ok(Resolution::NeedsBuild(missing)),
+                |mut wheels| {
+                    wheels.sort_by(|left, right| left.project.cmp(&right.project));
+                    Ok(Resolution::Locked(wheels))
+                },
+            )
+    }
+}
+
+/// What a refusal of uv means.
+fn refused(complaint: &str) -> Result<Resolution, Error> {
+    let lost =
+        ["Failed to fetch", "error sending request", "Request failed after", "error decoding response"];
+    if lost.iter().any(|sign| complaint.contains(sign)) {
+        return Err(Error::Installer(format!("the index is lost: {}", complaint.trim())));
+    }
+    let only_sdist = [
+        "building source distributions is disabled",
+        "has no usable wheels",
+        "no usable wheels",
+        "Building source distributions",
+    ];
+    if only_sdist.iter().any(|sign| complaint.contains(sign)) {
+        return Ok(Resolution::NeedsBuild(complaint.to_owned()));
+    }
+    Ok(Resolution::Impossible(complaint.to_owned()))
+}
+
+/// The best wheel of a package for these tags, or the name of a package that has none.
+fn locked(package: Package, tags: &[String]) -> Result<LockedWheel, String> {
+    let best = package
+        .wheels
+        .iter()
+        .filter_map(|file| {
+            let filename = file.filename()?;
+            let name = DistributionName::parse(filename, &package.name).ok()?;
+            let parts = name.wheel()?;
+            let rank =
+                wheel::rank(tags, &parts.python.join("."), &parts.abi.join("."), &parts.platform.join("."))?;
+            let sha256 = file.hashes.get("sha256")?.parse().ok()?;
+            Some((rank, filename.to_owned(), sha256))
+        })
+        .min_by_key(|(rank, _, _)| *rank);
+    match best {
+        Some((_, filename, sha256)) => Ok(LockedWheel {
+            project: package.name,
+            version: package.version.unwrap_or_default(),
+            filename,
+            sha256: Some(sha256),
+        }),
+        None => Err(format!("{} has no wheel for this environment", package.name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_sdist_only_dependency_is_no_conflict_and_a_lost_index_is_ours() {
+        let needs_build = "  ╰─▶ Because x==1 has no usable wheels and you require x, we can conclude";
+        assert!(matches!(refused(needs_build), Ok(Resolution::NeedsBuild(_))));
+        let conflict =
+            "  ╰─▶ Because a depends on b<1 and you require b>2, your requirements are unsatisfiable.";
+        assert!(matches!(refused(conflict), Ok(Resolution::Impossible(_))));
+        assert!(refused("error: Failed to fetch: `http://…`").is_err());
+    }
+}

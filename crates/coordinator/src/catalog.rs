@@ -1,0 +1,193 @@
+//! Which release of a project an environment gets, and which of its files.
+
+use std::{collections::BTreeMap, path::Path};
+
+use jiff::Timestamp;
+use wheeltapper_agent::{HostEnvironment, Origin, Release};
+use wheeltapper_core::{
+    ProjectName, Reason, Sha256, Version, VersionSpecifiers,
+    evidence::{Artifact, Selected},
+    selection::{Candidate, Choice, choose},
+    wheel,
+};
+use wheeltapper_index::{Client, DistributionName, File, ProjectPage, SdistFormat};
+
+use crate::error::Error;
+
+/// What the index knows, as far as this run may see it.
+#[derive(Clone)]
+pub struct Catalog {
+    /// The client.
+    pub client: Client,
+    /// Files uploaded later are not seen; files without a date neither, then.
+    pub exclude_newer: Option<Timestamp>,
+}
+
+/// A release for one environment, or why there is none.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The release.
+    pub release: Release,
+    /// Set when it is not for this environment.
+    pub unsupported: Option<Reason>,
+}
+
+impl Catalog {
+    /// Chooses the release that this environment gets.
+    ///
+    /// # Errors
+    /// When the index is lost, does not know the project, or has no version that satisfies the specifiers.
+    pub async fn choose(
+        &self,
+        project: &ProjectName,
+        wanted: &VersionSpecifiers,
+        environment: &HostEnvironment,
+    ) -> Result<Found, Error> {
+        let page = self.client.project(project).await?;
+        let visible: Vec<&File> = page.files.iter().filter(|file| self.is_visible(file)).collect();
+        let mut versions: BTreeMap<Version, Vec<&File>> = BTreeMap::new();
+        for file in visible {
+            versions.entry(file.distribution.version().clone()).or_default().push(file);
+        }
+        let listed: Vec<(Version, Vec<&File>)> = versions.into_iter().collect();
+        let candidates: Vec<Candidate> =
+            listed.iter().map(|(version, files)| candidate(version, files, environment)).collect();
+        let newest = newest(&candidates);
+        let (index, why, unsupported) = match choose(&candidates, wanted) {
+            Choice::Release(index, why) => (index, why, None),
+            Choice::Unsupported(index, reason) => (index, "newest", Some(reason)),
+            Choice::Nothing => return Err(nothing(project, wanted, &candidates, page.files.len())),
+        };
+        let (version, files) = &listed[index];
+        Ok(Found { release: release(&page, version, files, environment, newest, why), unsupported })
+    }
+
+    fn is_visible(&self, file: &File) -> bool {
+        self.exclude_newer.is_none_or(|date| file.upload_time.is_some_and(|uploaded| uploaded <= date))
+    }
+}
+
+fn newest(candidates: &[Candidate]) -> Option<String> {
+    let standing = candidates.iter().filter(|candidate| !candidate.yanked);
+    let version = standing
+        .clone()
+        .filter(|candidate| !candidate.version.any_prerelease())
+        .max_by_key(|one| &one.version);
+    version.or_else(|| standing.max_by_key(|one| &one.version)).map(|one| one.version.to_string())
+}
+
+fn nothing(
+    project: &ProjectName,
+    wanted: &VersionSpecifiers,
+    candidates: &[Candidate],
+    files: usize,
+) -> Error {
+    let mut known: Vec<&Version> = candidates.iter().map(|candidate| &candidate.version).collect();
+    known.sort();
+    let last: Vec<String> = known.iter().rev().take(5).map(ToString::to_string).collect();
+    let message = match (candidates.is_empty(), files) {
+        (true, 0) => format!("the project `{project}` has no files on the index"),
+        (true, _) => format!("the project `{project}` has no release from before the given date"),
+        (false, _) => format!("the project `{project}` has no release `{wanted}`"),
+    };
+    let hint = (!last.is_empty()).then(|| format!("the newest are {}", last.join(", ")));
+    Error::User { message, hint }
+}
+
+fn candidate(version: &Version, files: &[&File], environment: &HostEnvironment) -> Candidate {
+    let admitted: Vec<&&File> = files.iter().filter(|file| admits(file, environment)).collect();
+    Candidate {
+        version: version.clone(),
+        yanked: files.iter().all(|file| file.yanked.is_some()),
+        python_admits: !admitted.is_empty(),
+        has_usable_file: admitted.iter().any(|file| is_sdist(file) || rank(file, environment).is_some()),
+    }
+}
+
+/// True when the file's `Requires-Python` admits the interpreter. Specifiers that do not parse exclude nobody, as installers
+/// read them; an interpreter before its final release counts as that release.
+fn admits(file: &File, environment: &HostEnvironment) -> bool {
+    let Some(text) = &file.requires_python else { return true };
+    let Ok(specifiers) = text.parse::<VersionSpecifiers>() else { return true };
+    specifiers.contains(&environment.interpreter.version.only_release())
+}
+
+fn is_sdist(file: &File) -> bool {
+    match &file.distribution {
+        DistributionName::Sdist { format, .. } => *format != SdistFormat::OtherTar,
+        DistributionName::Wheel(_) => false,
+    }
+}
+
+fn rank(file: &File, environment: &HostEnvironment) -> Option<usize> {
+    let name = file.distribution.wheel()?;
+    wheel::rank(&environment.tags, &name.python.join("."), &name.abi.join("."), &name.platform.join("."))
+}
+
+fn release(
+    page: &ProjectPage,
+    version: &Version,
+    files: &[&File],
+    environment: &HostEnvironment,
+    newest: Option<String>,
+    why: &str,
+) -> Release {
+    let admitted = || files.iter().filter(|file| admits(file, environment));
+    let sdist = admitted().filter(|file| is_sdist(file)).min_by_key(|file| {
+        !matches!(file.distribution, DistributionName::Sdist { format: SdistFormat::TarGz, .. })
+    });
+    let wheel =
+        admitted().filter_map(|file| Some((rank(file, environment)?, file))).min_by_key(|(rank, _)| *rank);
+    Release {
+        project: page.name.clone(),
+        version: version.clone(),
+        selected: Selected { newest, why: why.to_owned() },
+        requires_python: files.iter().find_map(|file| file.requires_python.clone()),
+        yanked: files.iter().all(|file| file.yanked.is_some()),
+        project_status: Some(page.status.status.clone()),
+        sdist: sdist.map(|file| Origin::Index(Box::new((*file).clone()))),
+        wheel: wheel.map(|(_, file)| Origin::Index(Box::new((*file).clone()))),
+    }
+}
+
+/// The release that a local sdist or wheel is.
+///
+/// # Errors
+/// When the path is neither.
+pub fn local(path: &Path) -> Result<(Release, Artifact), Error> {
+    let user = |message: String, hint: &str| Error::User { message, hint: Some(hint.to_owned()) };
+    let path = std::fs::canonicalize(path).map_err(|error| {
+        user(format!("{}: {error}", path.display()), "give the path of an sdist or wheel")
+    })?;
+    if path.is_dir() {
+        return Err(user(
+            format!("{} is a folder", path.display()),
+            "build an sdist of it first (`uv build --sdist` or `python -m build --sdist`), and tap that file",
+        ));
+    }
+    let filename = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = DistributionName::guess(&filename).map_err(|error| {
+        user(
+            error.to_string(),
+            "an sdist is called NAME-VERSION.tar.gz, a wheel NAME-VERSION-PYTHON-ABI-PLATFORM.whl",
+        )
+    })?;
+    let bytes = std::fs::read(&path)
+        .map_err(|error| user(format!("{}: {error}", path.display()), "the file must be readable"))?;
+    let origin = Origin::Local { filename, path, sha256: Sha256::of(&bytes) };
+    let (artifact, sdist, wheel) = match &name {
+        DistributionName::Sdist { .. } => (Artifact::Sdist, Some(origin), None),
+        DistributionName::Wheel(_) => (Artifact::Wheel, None, Some(origin)),
+    };
+    let release = Release {
+        project: name.project().clone(),
+        version: name.version().clone(),
+        selected: Selected { newest: None, why: "local-file".to_owned() },
+        requires_python: None,
+        yanked: false,
+        project_status: None,
+        sdist,
+        wheel,
+    };
+    Ok((release, artifact))
+}

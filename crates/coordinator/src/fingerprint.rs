@@ -1,0 +1,45 @@
+//! The two fingerprints of a cell: `request`, what is known beforehand, and `inputs`, what was really used.
+
+use wheeltapper_agent::Job;
+use wheeltapper_core::{Evidence, Sha256};
+
+/// Version of the way in which cells are run: raised when a change of the agent can alter what happens in them.
+const AGENT: &str = "1";
+
+/// The fingerprint of what is known before the cell runs. `index_date` is the `--exclude-newer` date, empty for none.
+pub fn request(job: &Job, index_date: &str) -> Sha256 {
+    let release = &job.release;
+    let file = |origin: Option<&wheeltapper_agent::Origin>| {
+        origin.map_or_else(String::new, |origin| {
+            let digest = origin.sha256().map_or_else(String::new, |digest| digest.hex());
+            format!("{} {digest}", origin.filename())
+        })
+    };
+    let options = &job.options;
+    Sha256::of_parts([
+        "request",
+        AGENT,
+        release.project.as_str(),
+        &release.version.to_string(),
+        job.artifact.as_str(),
+        &file(release.sdist.as_ref()),
+        &file(release.wheel.as_ref()),
+        &job.environment.shown.name,
+        &job.environment.shown.digest.hex(),
+        if options.tests { "tests" } else { "no-tests" },
+        if options.setup_py { "setup.py" } else { "" },
+        &options.limits.fingerprint(),
+        index_date,
+    ])
+}
+
+/// The fingerprint of all that was used: the request, every installed distribution, and the test plan.
+pub fn inputs(request: &Sha256, evidence: &Evidence) -> Sha256 {
+    let mut parts = vec!["inputs".to_owned(), request.hex()];
+    for installed in &evidence.installed {
+        let digest = installed.sha256.map_or_else(String::new, |digest| digest.hex());
+        parts.push(format!("{} {} {} {digest}", installed.purpose, installed.project, installed.version));
+    }
+    parts.push(format!("{:?}", evidence.test_plan));
+    Sha256::of_parts(parts.iter().map(String::as_str))
+}

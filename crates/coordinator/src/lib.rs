@@ -1,0 +1,14 @@
+//! Decides what is run, hands it out to slots, and stores what comes back. The store is the truth: results are written as
+//! each cell settles, and the same command again reuses those whose inputs are unchanged.
+
+mod catalog;
+mod error;
+mod fingerprint;
+mod run;
+mod target;
+
+pub use catalog::{Catalog, Found, local};
+pub use error::Error;
+pub use fingerprint::request;
+pub use run::{Artifacts, Cell, Event, RunOptions, Summary, plan, run};
+pub use target::{Target, TargetError, requirements_file};

@@ -1,0 +1,406 @@
+//! A run: cells are handed to slots, results are stored as each settles. One stream of events, any number of reporters.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Condvar, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Instant,
+};
+
+use jiff::Timestamp;
+use tokio::runtime::Handle;
+use wheeltapper_agent::{Agent, Job, Options, Origin, Report};
+use wheeltapper_core::{
+    Evidence, Outcome, Phase, ProjectName, Reason, Record, Sha256, Status,
+    classify::classify,
+    evidence::Artifact,
+    record::{IndexAnswer, SCHEMA, Verdict},
+};
+use wheeltapper_store::Store;
+
+use crate::{
+    catalog::{Catalog, Found},
+    error::Error,
+    fingerprint,
+};
+
+/// Which artifacts of a release are tapped (`--from`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Artifacts {
+    /// The sdist; the wheel too where there is no sdist, where the source build does not succeed, or where the published
+    /// wheel carries native code.
+    Auto,
+    /// The sdist only.
+    Sdist,
+    /// The published wheel only.
+    Wheel,
+    /// Both.
+    Both,
+}
+
+/// How a run is done.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// How cells are run.
+    pub cell: Options,
+    /// Which artifacts.
+    pub artifacts: Artifacts,
+    /// Slots: cells at a time.
+    pub jobs: usize,
+    /// Do not reuse results.
+    pub fresh: bool,
+    /// The `--exclude-newer` date as given, empty for none.
+    pub index_date: String,
+    /// The run's id.
+    pub run: String,
+}
+
+/// A planned cell.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// What is to be done.
+    pub job: Job,
+    /// Set when no sandbox needs to be started: the release says that it is not for this environment.
+    pub unsupported: Option<Reason>,
+    /// Whether the published wheel follows when the source build does not succeed.
+    pub then_wheel: bool,
+}
+
+/// What happens in a run, in the order in which it happens.
+#[derive(Debug)]
+pub enum Event {
+    /// So many cells are planned.
+    Planned(usize),
+    /// A cell was added while running.
+    Added,
+    /// A slot began a cell: slot, what is shown of the cell.
+    Started(usize, String),
+    /// A slot's cell entered a phase.
+    Phase(usize, Phase),
+    /// A cell settled; the slot is free. `None`: it was reused and had no slot.
+    Settled(Option<usize>, Box<Record>),
+    /// A cell could not be stored or run, and is given up in this run.
+    Lost(Option<usize>, String),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Cells that were planned.
+    pub wanted: usize,
+    /// Results reused.
+    pub reused: usize,
+    /// Cells run.
+    pub run: usize,
+    /// Cells that were not run because the user stopped.
+    pub left: usize,
+}
+
+/// The cells of one release on one environment.
+pub fn plan(
+    found: Found,
+    environment: &std::sync::Arc<wheeltapper_agent::HostEnvironment>,
+    options: &RunOptions,
+) -> Vec<Cell> {
+    let cell = |artifact, unsupported, then_wheel| Cell {
+        job: Job {
+            release: found.release.clone(),
+            artifact,
+            environment: std::sync::Arc::clone(environment),
+            options: options.cell.clone(),
+        },
+        unsupported,
+        then_wheel,
+    };
+    let (sdist, wheel) = (found.release.sdist.is_some(), found.release.wheel.is_some());
+    if let Some(reason) = found.unsupported {
+        let artifact = if options.artifacts == Artifacts::Wheel { Artifact::Wheel } else { Artifact::Sdist };
+        return vec![cell(artifact, Some(reason), false)];
+    }
+    let missing = Some(Reason::NoCompatibleFile);
+    match options.artifacts {
+        Artifacts::Auto if !sdist => vec![cell(Artifact::Wheel, None, false)],
+        Artifacts::Auto if wheel && is_native(found.release.wheel.as_ref()) => {
+            vec![cell(Artifact::Sdist, None, false), cell(Artifact::Wheel, None, false)]
+        }
+        Artifacts::Auto => vec![cell(Artifact::Sdist, None, wheel)],
+        Artifacts::Sdist => vec![cell(Artifact::Sdist, if sdist { None } else { missing }, false)],
+        Artifacts::Wheel => vec![cell(Artifact::Wheel, if wheel { None } else { missing }, false)],
+        Artifacts::Both => vec![
+            cell(Artifact::Sdist, if sdist { None } else { missing }, false),
+            cell(Artifact::Wheel, if wheel { None } else { missing }, false),
+        ],
+    }
+}
+
+fn is_native(wheel: Option<&Origin>) -> bool {
+    wheel.is_some_and(|origin| !origin.filename().ends_with("-any.whl"))
+}
+
+struct Queue {
+    cells: VecDeque<(Cell, u32)>,
+    /// Cells that slots are working on, which may add more.
+    open: usize,
+}
+
+/// Runs cells on slots until all have settled or the user stops. Blocking; call it from a thread that may wait.
+///
+/// # Errors
+/// When the store cannot be written: nothing would be kept.
+pub fn run(
+    handle: &Handle,
+    agent: &Agent,
+    catalog: &Catalog,
+    store: &Store,
+    cells: Vec<Cell>,
+    options: &RunOptions,
+    events: &mpsc::Sender<Event>,
+) -> Result<Summary, Error> {
+    let _ = events.send(Event::Planned(cells.len()));
+    let mut summary = Summary { wanted: cells.len(), ..Summary::default() };
+    let runner = Runner {
+        handle,
+        agent,
+        catalog,
+        store,
+        options,
+        events,
+        failed: Mutex::new(None),
+        serial: AtomicU64::new(0),
+    };
+    let mut waiting = VecDeque::new();
+    for cell in cells {
+        if agent.cancel.is_cancelled() {
+            summary.left += 1;
+        } else if runner.settle_without_running(&cell)? {
+            summary.reused += 1;
+        } else {
+            waiting.push_back((cell, 1));
+        }
+    }
+    let queue = Mutex::new(Queue { cells: waiting, open: 0 });
+    let changed = Condvar::new();
+    let ran = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for slot in 0..options.jobs {
+            let (runner, queue, changed, ran) = (&runner, &queue, &changed, &ran);
+            let _ = std::thread::Builder::new().name(format!("slot-{slot}")).spawn_scoped(scope, move || {
+                while let Some((cell, attempt)) = next(queue, changed, agent) {
+                    let more = runner.run_cell(slot, cell, attempt);
+                    ran.fetch_add(1, Ordering::Relaxed);
+                    let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                    queue.open -= 1;
+                    queue.cells.extend(more);
+                    changed.notify_all();
+                }
+            });
+        }
+    });
+    let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+    summary.run = usize::try_from(ran.into_inner()).unwrap_or(usize::MAX);
+    summary.left += queue.cells.len();
+    match runner.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(summary),
+    }
+}
+
+fn next(queue: &Mutex<Queue>, changed: &Condvar, agent: &Agent) -> Option<(Cell, u32)> {
+    let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if agent.cancel.is_cancelled() {
+            return None;
+        }
+        if let Some(cell) = queue.cells.pop_front() {
+            queue.open += 1;
+            return Some(cell);
+        }
+        if queue.open == 0 {
+            return None;
+        }
+        queue = changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+struct Runner<'a> {
+    handle: &'a Handle,
+    agent: &'a Agent,
+    catalog: &'a Catalog,
+    store: &'a Store,
+    options: &'a RunOptions,
+    events: &'a mpsc::Sender<Event>,
+    failed: Mutex<Option<Error>>,
+    serial: AtomicU64,
+}
+
+impl Runner<'_> {
+    /// Settles a cell that needs no sandbox: it is unsupported, or its result can be reused.
+    fn settle_without_running(&self, cell: &Cell) -> Result<bool, Error> {
+        let request = fingerprint::request(&cell.job, &self.options.index_date);
+        if !self.options.fresh
+            && let Some(known) = self.handle.block_on(self.store.find_request(&request))?
+            && self.still_holds(&known)
+        {
+            let record = self.repeated(known, cell);
+            self.handle.block_on(self.store.record(&record, &Default::default()))?;
+            let _ = self.events.send(Event::Settled(None, Box::new(record)));
+            return Ok(true);
+        }
+        let Some(reason) = cell.unsupported else { return Ok(false) };
+        let evidence = unsupported(&cell.job, reason);
+        let report =
+            Report { evidence, logs: Default::default(), asked: vec![cell.job.release.project.to_string()] };
+        let record = self.record_of(&cell.job, &report, request, 1, Timestamp::now(), 0.0);
+        self.handle.block_on(self.store.record(&record, &report.logs))?;
+        let _ = self.events.send(Event::Settled(None, Box::new(record)));
+        Ok(true)
+    }
+
+    /// True when every index answer that the result rests on is the same today.
+    fn still_holds(&self, record: &Record) -> bool {
+        record.index_answers.iter().all(|answer| self.answer(&answer.project) == Some(answer.digest))
+    }
+
+    fn answer(&self, project: &str) -> Option<Sha256> {
+        let name: ProjectName = project.parse().ok()?;
+        match self.handle.block_on(self.catalog.client.project(&name)) {
+            Ok(page) => Some(page.digest),
+            // "There is no such project" is an answer, too.
+            Err(wheeltapper_index::Error::ProjectNotFound(_)) => Some(Sha256::of(b"not found")),
+            Err(_) => None,
+        }
+    }
+
+    fn repeated(&self, known: Record, cell: &Cell) -> Record {
+        let original = known.reused_from.clone().unwrap_or_else(|| known.id.clone());
+        let verdict = known.verdict.clone();
+        Record {
+            id: self.id(&cell.job, &known.request),
+            run: self.options.run.clone(),
+            started: stamp(Timestamp::now()),
+            reused_from: Some(original),
+            verdict,
+            ..known
+        }
+    }
+
+    fn id(&self, job: &Job, request: &Sha256) -> String {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed).to_string();
+        let parts = [self.options.run.as_str(), job.release.project.as_str(), &request.hex(), &serial];
+        Sha256::of_parts(parts).hex()[..20].to_owned()
+    }
+
+    /// Runs a cell and stores its result; returns the cells that follow from it.
+    fn run_cell(&self, slot: usize, cell: Cell, attempt: u32) -> Vec<(Cell, u32)> {
+        let job = &cell.job;
+        let request = fingerprint::request(job, &self.options.index_date);
+        let shown = format!(
+            "{} {} · {} · {}",
+            job.release.project, job.release.version, job.environment.shown.name, job.artifact
+        );
+        let _ = self.events.send(Event::Started(slot, shown.clone()));
+        let (started, clock) = (Timestamp::now(), Instant::now());
+        let progress = |phase| {
+            let _ = self.events.send(Event::Phase(slot, phase));
+        };
+        let report = match self.agent.tap(slot, job, &progress) {
+            Ok(report) => report,
+            Err(wheeltapper_agent::Error::Stopped) => {
+                let _ = self.events.send(Event::Lost(Some(slot), format!("{shown}: stopped")));
+                return Vec::new();
+            }
+            Err(error) if attempt < 2 => {
+                let _ =
+                    self.events.send(Event::Lost(Some(slot), format!("{shown}: {error}; it is tried again")));
+                let _ = self.events.send(Event::Added);
+                return vec![(cell, attempt + 1)];
+            }
+            Err(error) => farm_error(job, &error.to_string()),
+        };
+        let record = self.record_of(job, &report, request, attempt, started, clock.elapsed().as_secs_f64());
+        if let Err(error) = self.handle.block_on(self.store.record(&record, &report.logs)) {
+            self.agent.cancel.cancel();
+            let _ = self.events.send(Event::Lost(Some(slot), format!("{shown}: {error}")));
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.into());
+            return Vec::new();
+        }
+        let built =
+            record.evidence.phases.get(&Phase::Build).is_some_and(|report| report.status == Status::Passed);
+        let farm = record.verdict.outcome == Outcome::FarmError;
+        let _ = self.events.send(Event::Settled(Some(slot), Box::new(record)));
+        if cell.then_wheel && !built && !farm {
+            let _ = self.events.send(Event::Added);
+            let job = Job { artifact: Artifact::Wheel, ..cell.job };
+            return vec![(Cell { job, unsupported: None, then_wheel: false }, 1)];
+        }
+        Vec::new()
+    }
+
+    fn record_of(
+        &self,
+        job: &Job,
+        report: &Report,
+        request: Sha256,
+        attempt: u32,
+        started: Timestamp,
+        wall_s: f64,
+    ) -> Record {
+        let texts: std::collections::BTreeMap<Phase, String> = report
+            .logs
+            .iter()
+            .map(|(phase, log)| (*phase, String::from_utf8_lossy(log).into_owned()))
+            .collect();
+        let verdict: Verdict = classify(&report.evidence, &texts);
+        let index_answers = report
+            .asked
+            .iter()
+            .filter_map(|project| {
+                Some(IndexAnswer { project: project.clone(), digest: self.answer(project)? })
+            })
+            .collect();
+        let mut evidence = report.evidence.clone();
+        let id = self.id(job, &request);
+        for (phase, report) in &mut evidence.phases {
+            report.log = texts.contains_key(phase).then(|| format!("{id}/{phase}"));
+        }
+        Record {
+            schema: SCHEMA,
+            id,
+            run: self.options.run.clone(),
+            inputs: fingerprint::inputs(&request, &evidence),
+            evidence,
+            verdict,
+            flaky: None,
+            attempt,
+            request,
+            index_answers,
+            reused_from: None,
+            started: stamp(started),
+            wall_s: (wall_s * 1000.0).round() / 1000.0,
+        }
+    }
+}
+
+fn stamp(time: Timestamp) -> String {
+    time.round(jiff::Unit::Second).unwrap_or(time).to_string()
+}
+
+fn unsupported(job: &Job, reason: Reason) -> Evidence {
+    let mut evidence = bare(job);
+    evidence.unsupported = Some(reason);
+    evidence
+}
+
+fn farm_error(job: &Job, error: &str) -> Report {
+    let mut evidence = bare(job);
+    evidence.farm_error = Some(error.to_owned());
+    Report { evidence, logs: Default::default(), asked: Vec::new() }
+}
+
+/// The evidence of a cell in which nothing was run.
+fn bare(job: &Job) -> Evidence {
+    wheeltapper_agent::blank_evidence(job)
+}

@@ -1,0 +1,229 @@
+//! The command line, declared. Every environment variable that the program itself reads stands here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use wheeltapper_core::Outcome;
+
+/// Taps every wheel of the Python Package Index and listens for cracks.
+///
+/// Fetches releases, builds them from source, installs them, imports them, runs the tests that they ship and uninstalls
+/// them: each step in a sandbox, on every Python found on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "wheeltapper", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Where results, files and layers are kept [default: $XDG_DATA_HOME/wheeltapper]
+    #[arg(long, global = true, value_name = "DIR", env = "WHEELTAPPER_DATA", hide_env_values = true)]
+    pub data: Option<PathBuf>,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done (a package that fails is a result, not an error) · 1 an outcome of --fail-on \
+was found, or a repro came out otherwise · 2 wrong usage · 3 something named does not exist or cannot be read · 4 the \
+sandbox is refused here · 5 the farm failed · 130 stopped; the same command goes on";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Tap releases: fetch, build, install, import, test, uninstall
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArguments>),
+    /// Show what is stored of a project, environment by environment
+    Show {
+        /// The project.
+        project: String,
+    },
+    /// Print the log of a result, whole or one phase of it
+    Log {
+        /// The project.
+        project: String,
+        /// The environment, as `env list` names it.
+        environment: String,
+        /// fetch, build, install, import, test or uninstall.
+        phase: Option<wheeltapper_core::Phase>,
+    },
+    /// The environments of this machine
+    Env {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: EnvCommand,
+    },
+    /// Run a stored result again with the same files and plan, and say whether it comes out the same
+    Repro {
+        /// The project.
+        project: String,
+        /// The environment, as `env list` names it.
+        environment: String,
+        /// Which cell, where there are two: sdist or wheel.
+        #[arg(long, value_name = "ARTIFACT")]
+        from: Option<wheeltapper_core::Artifact>,
+        /// How commands are contained.
+        #[command(flatten)]
+        sandbox: SandboxArguments,
+    },
+    /// Write a static site of what is stored
+    Report {
+        /// The folder to write; what is in it is replaced file by file.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Try the complete sandbox and everything else a run needs; change nothing
+    Doctor {
+        /// How commands are contained.
+        #[command(flatten)]
+        sandbox: SandboxArguments,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What can be done with environments.
+#[derive(Debug, Subcommand)]
+pub enum EnvCommand {
+    /// Every interpreter found: version, place, and whether it can be used
+    List,
+}
+
+const RUN_EXAMPLES: &str = "Examples:
+  wheeltapper run six attrs                  the newest releases, on every supported Python found here
+  wheeltapper run requests==2.32.0 --python 3.13
+  wheeltapper run ./dist/mine-1.0.tar.gz     a release before it is published
+  wheeltapper run --top 100 --format json    one record a line as cells settle
+  wheeltapper run . --fail-on test-failed,build-failed    for CI: exit code 1 when one is found";
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// A project, project==version, or the path of an sdist or wheel
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The most downloaded projects, this many
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+    /// Another list for --top: a name a line, most downloaded first
+    #[arg(long, value_name = "FILE", requires = "top")]
+    pub popularity: Option<PathBuf>,
+    /// Requirement specifiers, one a line
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Environments by name, or `all`
+    #[arg(long = "env", value_name = "NAME", value_delimiter = ',')]
+    pub environments: Vec<String>,
+    /// Python versions, by prefix: 3.13 or 3.13.0 [default: every one found that its makers still support]
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    pub python: Vec<String>,
+    /// An interpreter, any build, tapped as it stands
+    #[arg(long, value_name = "PATH", value_delimiter = ',')]
+    pub interpreter: Vec<PathBuf>,
+    /// Which distributions: the sdist and, where it says more, the published wheel (auto); or as named
+    #[arg(long, value_enum, default_value_t = From::Auto)]
+    pub from: From,
+    /// Build by `setup.py bdist_wheel` wherever there is a setup.py
+    #[arg(long, value_enum, value_name = "WAY")]
+    pub build_with: Option<BuildWith>,
+    /// Cells at a time [default: from the cores and memory there are]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub jobs: Option<u32>,
+    /// See the index as it was on this date (2026-01-31, or RFC 3339)
+    #[arg(long, value_name = "DATE")]
+    pub exclude_newer: Option<String>,
+    /// Do not run tests
+    #[arg(long)]
+    pub no_tests: bool,
+    /// Run again what is stored
+    #[arg(long)]
+    pub fresh: bool,
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Write a static report there at the end
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// Exit with code 1 when a cell ends so
+    #[arg(long, value_name = "OUTCOME", value_delimiter = ',')]
+    pub fail_on: Vec<Outcome>,
+    /// How commands are contained.
+    #[command(flatten)]
+    pub sandbox: SandboxArguments,
+    /// Limits.
+    #[command(flatten)]
+    pub limits: LimitArguments,
+}
+
+/// How commands are contained.
+#[derive(Debug, Clone, Args)]
+pub struct SandboxArguments {
+    /// full; or, on your own risk, reduced (landlock, seccomp, limits) or none. Every result says which
+    #[arg(long, value_name = "MODE", default_value = "full")]
+    pub sandbox: wheeltapper_sandbox::Mode,
+}
+
+/// Limits of each phase.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArguments {
+    /// Seconds for a build
+    #[arg(long, value_name = "S", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit_build: u64,
+    /// Seconds for the tests
+    #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit_test: u64,
+    /// Seconds for each other phase
+    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit_step: u64,
+    /// Seconds without output or CPU use
+    #[arg(long, value_name = "S", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit_inactivity: u64,
+    /// MiB of memory
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u64).range(16..))]
+    pub limit_memory: u64,
+    /// MiB written
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u64).range(16..))]
+    pub limit_disk: u64,
+    /// Processes and threads
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(8..))]
+    pub limit_processes: u64,
+    /// MiB printed in a phase
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit_output: u64,
+}
+
+/// Which distributions of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum From {
+    /// The sdist, and the wheel too where that says more.
+    Auto,
+    /// The sdist.
+    Sdist,
+    /// The published wheel.
+    Wheel,
+    /// Both.
+    Both,
+}
+
+/// By which door wheels are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BuildWith {
+    /// `setup.py bdist_wheel`.
+    #[value(name = "setup.py")]
+    SetupPy,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A live view and a matrix, for people.
+    Text,
+    /// One record a line.
+    Json,
+    /// JUnit XML.
+    Junit,
+    /// A table for a CI summary.
+    Markdown,
+}

@@ -1,0 +1,10 @@
+//! One file a subcommand.
+
+pub mod completions;
+pub mod doctor;
+pub mod env;
+pub mod log;
+pub mod report;
+pub mod repro;
+pub mod run;
+pub mod show;

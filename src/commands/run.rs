@@ -1,0 +1,302 @@
+//! `wheeltapper run`: from targets to a matrix.
+
+use std::{
+    io::Write as _,
+    sync::{Arc, mpsc},
+};
+
+use jiff::{Timestamp, civil::Date};
+use wheeltapper_agent::HostEnvironment;
+use wheeltapper_coordinator::{
+    Artifacts, Catalog, Cell, Error, Found, RunOptions, Summary, Target, local, plan, requirements_file,
+};
+use wheeltapper_core::{Artifact, Outcome, Popularity, Record};
+
+use crate::{
+    args::{Format, From, RunArguments},
+    commands::report,
+    exit::{Exit, Failure},
+    farm::{self, Farm, FarmOptions},
+    paths::Paths,
+    view,
+};
+
+/// Taps what is asked for.
+pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
+    let popularity = popularity(arguments)?;
+    let targets = targets(arguments, &popularity)?;
+    let exclude_newer = arguments.exclude_newer.as_deref().map(date).transpose()?;
+    let limits = farm::limits(&arguments.limits);
+    let jobs =
+        arguments.jobs.map_or_else(|| farm::default_jobs(limits.memory), |jobs| jobs as usize).min(100);
+    let host = farm::enter(paths, &arguments.sandbox)?;
+    let options = FarmOptions {
+        interpreters: arguments.interpreter.clone(),
+        exclude_newer,
+        jobs,
+        popularity: popularity.clone(),
+    };
+    let farm = Farm::open(paths, host, &options)?;
+    let environments = chosen(&farm, arguments)?;
+    let options = RunOptions {
+        cell: wheeltapper_agent::Options {
+            tests: !arguments.no_tests,
+            setup_py: arguments.build_with.is_some(),
+            limits,
+        },
+        artifacts: match arguments.from {
+            From::Auto => Artifacts::Auto,
+            From::Sdist => Artifacts::Sdist,
+            From::Wheel => Artifacts::Wheel,
+            From::Both => Artifacts::Both,
+        },
+        jobs,
+        fresh: arguments.fresh,
+        index_date: exclude_newer.map(|date| date.to_string()).unwrap_or_default(),
+        run: farm.agent.run.clone(),
+    };
+    let catalog = Catalog { client: farm.agent.index.client.clone(), exclude_newer };
+    let cells = cells(&farm, &catalog, &targets, &environments, &options, &popularity)?;
+    let names: Vec<&str> = environments.iter().map(|environment| environment.shown.name.as_str()).collect();
+    view::remark(&format!("{} cells on {}, {jobs} at a time", cells.len(), names.join(", ")));
+    let (records, summary) = tap(&farm, &catalog, cells, &options, arguments.format)?;
+    print(arguments.format, &records, &popularity)?;
+    if let Some(out) = &arguments.report {
+        let written = report::write(&farm.runtime, &farm.store, out, &popularity)?;
+        view::remark(&format!("report: {}", written.display()));
+    }
+    farm.runtime.block_on(farm.store.close());
+    Ok(ending(arguments, &records, &summary, farm.agent.cancel.is_cancelled()))
+}
+
+fn tap(
+    farm: &Farm,
+    catalog: &Catalog,
+    cells: Vec<Cell>,
+    options: &RunOptions,
+    format: Format,
+) -> Result<(Vec<Record>, Summary), Failure> {
+    let (sender, receiver) = mpsc::channel();
+    let jobs = options.jobs.min(cells.len().max(1));
+    std::thread::scope(|scope| {
+        let reporter = scope.spawn(move || view::follow(receiver, format, jobs));
+        let handle = farm.runtime.handle();
+        let summary =
+            wheeltapper_coordinator::run(handle, &farm.agent, catalog, &farm.store, cells, options, &sender);
+        drop(sender);
+        let records = reporter.join().unwrap_or_default();
+        Ok((records, summary?))
+    })
+}
+
+fn print(format: Format, records: &[Record], popularity: &Popularity) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let ranks = report::ranks(records, popularity);
+    match format {
+        Format::Json => {}
+        Format::Junit => writeln!(out, "{}", report::rendered(wheeltapper_render::junit(records))?)?,
+        Format::Markdown => writeln!(out, "{}", wheeltapper_render::markdown(records, &ranks))?,
+        Format::Text => {
+            let (width, colour) = (view::width(), view::colour_on_stdout());
+            writeln!(out, "\n{}", wheeltapper_render::matrix(records, width, colour))?;
+            let reasons = wheeltapper_render::reasons(records, &ranks, width, colour);
+            if !reasons.is_empty() {
+                writeln!(out, "{reasons}")?;
+            }
+            let figures = wheeltapper_render::Figures::of(records);
+            writeln!(out, "{}", wheeltapper_render::summary(&figures, colour))?;
+        }
+    }
+    Ok(())
+}
+
+fn ending(arguments: &RunArguments, records: &[Record], summary: &Summary, stopped: bool) -> Exit {
+    if stopped {
+        view::remark(&format!(
+            "stopped: {} of {} cells have settled; the same command goes on with the rest",
+            records.len(),
+            summary.wanted
+        ));
+        return Exit::Interrupted;
+    }
+    if records.iter().any(|record| arguments.fail_on.contains(&record.verdict.outcome)) {
+        return Exit::FailOn;
+    }
+    if records.iter().any(|record| record.verdict.outcome == Outcome::FarmError) {
+        return Exit::Farm;
+    }
+    Exit::Success
+}
+
+fn popularity(arguments: &RunArguments) -> Result<Popularity, Failure> {
+    let Some(path) = &arguments.popularity else { return Ok(Popularity::shipped()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))?;
+    Popularity::parse(&text).map_err(|(line, text)| {
+        Failure::new(Exit::Input, format!("{}:{line}: `{text}` is no project name", path.display()))
+    })
+}
+
+/// A target, and whether its absence from the index ends the run.
+type Wanted = (Target, bool);
+
+fn targets(arguments: &RunArguments, popularity: &Popularity) -> Result<Vec<Wanted>, Failure> {
+    let mut targets: Vec<Wanted> = Vec::new();
+    for text in &arguments.targets {
+        let target = Target::parse(text).map_err(|error| {
+            Failure::new(Exit::Usage, error.to_string())
+                .hint("a target is a project, project==version, or a path")
+        })?;
+        targets.push((target, true));
+    }
+    if let Some(path) = &arguments.file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))?;
+        let listed = requirements_file(path, &text).map_err(|error| Failure::new(Exit::Input, error))?;
+        targets.extend(listed.into_iter().map(|target| (target, false)));
+    }
+    if let Some(count) = arguments.top {
+        if count > popularity.len() {
+            view::remark(&format!("the list holds {} projects, all of them are taken", popularity.len()));
+        }
+        let any = wheeltapper_core::VersionSpecifiers::empty;
+        targets
+            .extend(popularity.top(count).iter().map(|name| (Target::Project(name.clone(), any()), false)));
+    }
+    if targets.is_empty() {
+        return Err(Failure::new(Exit::Usage, "nothing to tap")
+            .hint("name projects or files, or use --top N or --file FILE"));
+    }
+    Ok(targets)
+}
+
+/// A date of the command line: a day (its end, UTC) or a moment.
+fn date(text: &str) -> Result<Timestamp, Failure> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let day: Result<Date, _> = text.parse();
+    day.and_then(|day| day.tomorrow()?.to_zoned(jiff::tz::TimeZone::UTC))
+        .map(|zoned| zoned.timestamp())
+        .map_err(|_| {
+            Failure::new(Exit::Usage, format!("`{text}` is no date"))
+                .hint("write 2026-01-31 or 2026-01-31T12:00:00Z")
+        })
+}
+
+/// The environments that are asked for; by default every usable one that its makers still support.
+fn chosen(farm: &Farm, arguments: &RunArguments) -> Result<Vec<Arc<HostEnvironment>>, Failure> {
+    let all = &farm.environments;
+    let known = || {
+        let names: Vec<&str> = all.iter().map(|environment| environment.shown.name.as_str()).collect();
+        if names.is_empty() {
+            "no usable Python was found; `wheeltapper env list` says why".to_owned()
+        } else {
+            format!("there are {}", names.join(", "))
+        }
+    };
+    let today = farm.started.strftime("%Y-%m-%d").to_string();
+    for name in arguments.environments.iter().filter(|name| *name != "all") {
+        if !all.iter().any(|environment| environment.shown.name == *name) {
+            return Err(Failure::new(Exit::Input, format!("no environment is called `{name}`")).hint(known()));
+        }
+    }
+    for path in &arguments.interpreter {
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        if !all
+            .iter()
+            .any(|environment| environment.interpreter.executable == real || environment.source == "given")
+        {
+            let why = wheeltapper_agent::interpreter::ask(path)
+                .err()
+                .unwrap_or_else(|| "it cannot be used".to_owned());
+            return Err(Failure::new(Exit::Input, format!("the interpreter {}: {why}", path.display())));
+        }
+    }
+    let by_version = |environment: &HostEnvironment, prefix: &str| {
+        let version = &environment.shown.python;
+        version == prefix || version.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
+    };
+    for prefix in &arguments.python {
+        if !all.iter().any(|environment| by_version(environment, prefix)) {
+            return Err(Failure::new(Exit::Input, format!("no Python {prefix} was found")).hint(known()));
+        }
+    }
+    let named = !arguments.environments.is_empty()
+        || !arguments.python.is_empty()
+        || !arguments.interpreter.is_empty();
+    let wanted = |environment: &HostEnvironment| {
+        let name = environment.shown.name.as_str();
+        if !named {
+            return environment.interpreter.supported_until().is_none_or(|until| until >= today.as_str());
+        }
+        arguments.environments.iter().any(|wanted| wanted == "all" || wanted == name)
+            || arguments.python.iter().any(|prefix| by_version(environment, prefix))
+            || (environment.source == "given" && !arguments.interpreter.is_empty())
+    };
+    let chosen: Vec<_> = all.iter().filter(|environment| wanted(environment)).cloned().collect();
+    if chosen.is_empty() {
+        return Err(Failure::new(Exit::Input, "no Python here that its makers still support").hint(known()));
+    }
+    Ok(chosen)
+}
+
+/// Plans the cells of all targets. A project that was named and does not exist ends the run before anything is done; one
+/// from a list is left out with a remark.
+fn cells(
+    farm: &Farm,
+    catalog: &Catalog,
+    targets: &[Wanted],
+    environments: &[Arc<HostEnvironment>],
+    options: &RunOptions,
+    popularity: &Popularity,
+) -> Result<Vec<Cell>, Failure> {
+    let mut cells = Vec::new();
+    for (target, must_exist) in targets {
+        for environment in environments {
+            if farm.agent.cancel.is_cancelled() {
+                return Ok(cells);
+            }
+            match target {
+                Target::Local(path) => {
+                    let (release, artifact) = local(path)?;
+                    let artifacts = match artifact {
+                        Artifact::Sdist => Artifacts::Sdist,
+                        Artifact::Wheel => Artifacts::Wheel,
+                    };
+                    let found = Found { release, unsupported: None };
+                    cells.extend(plan(found, environment, &RunOptions { artifacts, ..options.clone() }));
+                }
+                Target::Project(name, wanted) => {
+                    match farm.runtime.block_on(catalog.choose(name, wanted, environment)) {
+                        Ok(found) => cells.extend(plan(found, environment, options)),
+                        Err(error) if !must_exist && is_absent(&error) => {
+                            view::remark(&format!("left out: {error}"));
+                            break;
+                        }
+                        Err(Error::Index(error @ wheeltapper_index::Error::ProjectNotFound(_))) => {
+                            let near = popularity.near(name);
+                            let names: Vec<&str> = near.iter().map(|name| name.as_str()).collect();
+                            let failure = Failure::from(error);
+                            return Err(if names.is_empty() {
+                                failure
+                            } else {
+                                failure.hint(format!("did you mean {}?", names.join(" or ")))
+                            });
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+        }
+    }
+    Ok(cells)
+}
+
+fn is_absent(error: &Error) -> bool {
+    match error {
+        Error::Index(error) => error.kind() == wheeltapper_index::Kind::Absent,
+        Error::User { .. } => true,
+        Error::Store(_) => false,
+    }
+}

@@ -1,0 +1,210 @@
+//! Setting up a run on this machine: the sandbox, the installer, the environments, the index. What `run`, `repro` and
+//! `doctor` share.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use tokio::runtime::{Handle, Runtime};
+use wheeltapper_agent::{
+    Agent, HostEnvironment, Index, Layers, Limits, Resolver,
+    environment::{Platform, environments},
+    interpreter::{self, Found},
+};
+use wheeltapper_core::Popularity;
+use wheeltapper_index::{
+    Client, ClientOptions, Configuration, Files, FilesOptions, Proxy, ProxyOptions, Surroundings, Uv,
+};
+use wheeltapper_sandbox::{Cancel, Host, Mode, Settings};
+use wheeltapper_store::Store;
+
+use crate::{
+    LAUNCHER,
+    args::{LimitArguments, SandboxArguments},
+    exit::{Exit, Failure},
+    paths::Paths,
+    view,
+};
+
+/// Everything that a run stands on.
+pub struct Farm {
+    /// Runs what is asynchronous.
+    pub runtime: Runtime,
+    /// Brings reports home.
+    pub agent: Arc<Agent>,
+    /// The environments of this host.
+    pub environments: Vec<Arc<HostEnvironment>>,
+    /// Results.
+    pub store: Store,
+    /// When the run began.
+    pub started: Timestamp,
+    /// Serves the resolver's index; the index is gone with it.
+    _serving: wheeltapper_index::Serving,
+}
+
+/// What the user decided.
+#[derive(Debug, Default)]
+pub struct FarmOptions {
+    /// Interpreters beside those that are found.
+    pub interpreters: Vec<PathBuf>,
+    /// The date behind which the index is hidden.
+    pub exclude_newer: Option<Timestamp>,
+    /// Slots.
+    pub jobs: usize,
+    /// Which projects are well known.
+    pub popularity: Popularity,
+}
+
+/// Enters the sandbox's world. The process must still have one thread only.
+pub fn enter(paths: &Paths, sandbox: &SandboxArguments) -> Result<Host, Failure> {
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::new(Exit::Farm, format!("this program's own file is not found: {error}"))
+    })?;
+    let host = wheeltapper_sandbox::enter(Settings {
+        mode: sandbox.sandbox,
+        runtime: paths.runtime(),
+        launcher: (program, vec![LAUNCHER.into()]),
+    })?;
+    match sandbox.sandbox {
+        Mode::Full => {}
+        Mode::Reduced => view::remark(
+            "WARNING: --sandbox reduced: strangers' code can read this machine's files. Every result says so.",
+        ),
+        Mode::None => view::remark(
+            "WARNING: --sandbox none: strangers' code runs as you, unconfined. Every result says so.",
+        ),
+    }
+    Ok(host)
+}
+
+impl Farm {
+    /// Sets everything up; prints what it has to fetch.
+    pub fn open(paths: &Paths, host: Host, options: &FarmOptions) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let cancel = Cancel::new()?;
+        stop_on_interrupt(&runtime, cancel.clone());
+        let handle = runtime.handle().clone();
+        let found = interpreter::discover(&Paths::places(&options.interpreters));
+        let files = Files::open(&paths.data, FilesOptions::default())?;
+        let (uv, client) = handle.block_on(installer_and_index(paths, &files, &found))?;
+        let proxy_options = ProxyOptions { exclude_newer: options.exclude_newer, ..ProxyOptions::default() };
+        let proxy = Proxy::new(client.clone(), files.clone(), proxy_options);
+        let (serving, address) = serve_resolver(&handle, &proxy)?;
+        let installer = format!("uv {}", uv.version);
+        let environments = environments(&found, &Platform::of_host(), &installer, &host.containment());
+        let work = paths.runtime().join("work");
+        std::fs::create_dir_all(&work)?;
+        let started = Timestamp::now();
+        let run = format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), std::process::id());
+        let agent = Agent {
+            host: Arc::new(host),
+            index: Index { handle: handle.clone(), client, files, proxy },
+            resolver: Resolver::new(uv.path.clone(), paths.data.join("uv-cache"), address),
+            uv: uv.path,
+            popularity: options.popularity.clone(),
+            layers: Layers::open(&paths.data.join("layers"))?,
+            work,
+            slots: options.jobs,
+            run,
+            cancel,
+        };
+        let store = handle.block_on(Store::open(&paths.data))?;
+        Ok(Farm {
+            runtime,
+            agent: Arc::new(agent),
+            environments: environments.into_iter().map(Arc::new).collect(),
+            store,
+            started,
+            _serving: serving,
+        })
+    }
+}
+
+/// The installer, and the index that it, pip, or a library that knows the default says is to be used.
+async fn installer_and_index(paths: &Paths, files: &Files, found: &[Found]) -> Result<(Uv, Client), Failure> {
+    let surroundings = Surroundings::of_process();
+    let interpreters: Vec<PathBuf> =
+        found.iter().filter_map(|found| Some(found.interpreter.as_ref().ok()?.executable.clone())).collect();
+    let here = Uv::find(&surroundings, &paths.data).await;
+    let program = here.as_ref().map(|uv| uv.path.as_path());
+    let configuration = Configuration::read(&surroundings, program, &interpreters).await?;
+    let options = ClientOptions { cache: Some(paths.data.join("pages")), ..ClientOptions::default() };
+    let client = Client::new(configuration, options)?;
+    let uv = match here {
+        Some(uv) => uv,
+        None => {
+            view::remark("fetching the installer, uv; this is done once");
+            Uv::provide(&surroundings, &paths.data, &client, files, &interpreters).await?
+        }
+    };
+    Ok((uv, client))
+}
+
+/// The proxy on this host's loopback, for the trusted resolver.
+fn serve_resolver(handle: &Handle, proxy: &Proxy) -> Result<(wheeltapper_index::Serving, String), Failure> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let address = format!("http://{}/simple/", listener.local_addr()?);
+    let _inside = handle.enter();
+    Ok((proxy.serve(listener)?, address))
+}
+
+/// The first Ctrl-C stops cleanly, the second at once.
+fn stop_on_interrupt(runtime: &Runtime, cancel: Cancel) {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    runtime.spawn(async move {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+        loop {
+            let terminated = async {
+                match &mut terminate {
+                    Some(signal) => {
+                        signal.recv().await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                () = terminated => {}
+            }
+            if ASKED.swap(true, Ordering::Relaxed) {
+                std::process::exit(Exit::Interrupted as i32);
+            }
+            cancel.cancel();
+            view::remark("stopping; what has settled is stored (once more to stop at once)");
+        }
+    });
+}
+
+/// Limits of a cell from the command line.
+pub fn limits(arguments: &LimitArguments) -> Limits {
+    let seconds = std::time::Duration::from_secs;
+    Limits {
+        build: seconds(arguments.limit_build),
+        step: seconds(arguments.limit_step),
+        test: seconds(arguments.limit_test),
+        inactivity: seconds(arguments.limit_inactivity),
+        memory: arguments.limit_memory << 20,
+        processes: arguments.limit_processes,
+        output: arguments.limit_output << 20,
+        disk: arguments.limit_disk << 20,
+    }
+}
+
+/// How many cells run at a time: a core each, and memory for each cell's limit where that is known; at least one.
+pub fn default_jobs(memory_of_cell: u64) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        line.trim().split(' ').next()?.parse::<u64>().ok().map(|kib| kib << 10)
+    });
+    // Most cells stay far below their limit: half of it each is set aside.
+    let by_memory = available
+        .map_or(cores, |bytes| usize::try_from(bytes / (memory_of_cell / 2).max(1)).unwrap_or(cores));
+    cores.min(by_memory).clamp(1, 100)
+}

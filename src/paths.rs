@@ -1,0 +1,61 @@
+//! Where things are on this machine: the data folder and the places where interpreters are looked for. The only file that
+//! reads the environment beside the command line.
+
+use std::path::{Path, PathBuf};
+
+use wheeltapper_agent::interpreter::Places;
+
+use crate::exit::{Exit, Failure};
+
+/// The folders of one user.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// Results, files, layers.
+    pub data: PathBuf,
+}
+
+impl Paths {
+    /// The data folder: as given, else `$XDG_DATA_HOME/wheeltapper`, else `~/.local/share/wheeltapper`.
+    pub fn find(given: Option<&Path>) -> Result<Self, Failure> {
+        let data = match given {
+            Some(path) => std::path::absolute(path)
+                .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))?,
+            None => variable("XDG_DATA_HOME")
+                .filter(|path| path.is_absolute())
+                .or_else(|| Some(variable("HOME")?.join(".local/share")))
+                .map(|folder| folder.join("wheeltapper"))
+                .ok_or_else(|| {
+                    Failure::new(Exit::Input, "neither HOME nor XDG_DATA_HOME is set")
+                        .hint("name a data folder with --data DIR")
+                })?,
+        };
+        std::fs::create_dir_all(&data).map_err(|error| {
+            Failure::new(Exit::Input, format!("the data folder {} cannot be made: {error}", data.display()))
+                .hint("name another with --data DIR")
+        })?;
+        Ok(Paths { data })
+    }
+
+    /// A folder for what lives as long as a run.
+    pub fn runtime(&self) -> PathBuf {
+        self.data.join("runtime")
+    }
+
+    /// Where interpreters are looked for.
+    pub fn places(given: &[PathBuf]) -> Places {
+        let home = variable("HOME");
+        let data = variable("XDG_DATA_HOME").or_else(|| Some(home.as_ref()?.join(".local/share")));
+        Places {
+            path: std::env::var_os("PATH")
+                .map(|path| std::env::split_paths(&path).collect())
+                .unwrap_or_default(),
+            pyenv: variable("PYENV_ROOT").or_else(|| Some(home?.join(".pyenv"))),
+            uv: variable("UV_PYTHON_INSTALL_DIR").or_else(|| Some(data?.join("uv/python"))),
+            given: given.to_vec(),
+        }
+    }
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
