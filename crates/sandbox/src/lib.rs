@@ -22,4 +22,7 @@ pub use command::{
 };
 pub use error::Error;
 pub use host::{Change, ChangeKind, Changes, Check, CheckStatus, Entry, Exported, FileType, Mode, Settings};
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub use platform::enter_with_scratch_on_disk;
 pub use platform::{Cancel, Host, World, enter, launcher_main};

@@ -13,14 +13,14 @@ use crate::command::os_path;
 /// Where this supervisor may make groups.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Place {
-    /// One folder in each version 1 hierarchy.
+    /// One folder in each version 1 hierarchy. The cpu hierarchy is left alone: a process that enters a new group there waits
+    /// behind everything that runs, 15 ms on a busy machine. Fair shares come from sessions (autogroup).
     V1 {
         #[serde(with = "os_path")]
         memory: PathBuf,
         #[serde(with = "os_path")]
         pids: PathBuf,
         cpuacct: Option<std::ffi::OsString>,
-        cpu: Option<std::ffi::OsString>,
     },
     /// A folder of the version 2 hierarchy whose children have the memory and pids controllers.
     V2 {
@@ -41,10 +41,9 @@ impl Place {
     /// Every folder in which groups are made.
     pub(super) fn folders(&self) -> Vec<&Path> {
         match self {
-            Place::V1 { memory, pids, cpuacct, cpu } => {
+            Place::V1 { memory, pids, cpuacct } => {
                 let mut folders = vec![memory.as_path(), pids.as_path()];
                 folders.extend(cpuacct.as_deref().map(Path::new));
-                folders.extend(cpu.as_deref().map(Path::new));
                 folders.sort();
                 folders.dedup();
                 folders
@@ -133,7 +132,7 @@ fn find_v1(hierarchies: &[Hierarchy], own: &str, supervisor: &str) -> Result<Pla
         let _ = fs::remove_dir(&trial);
     }
     let optional = |controller: &str| folder(controller).map(PathBuf::into_os_string);
-    Ok(Place::V1 { memory, pids, cpuacct: optional("cpuacct"), cpu: optional("cpu") })
+    Ok(Place::V1 { memory, pids, cpuacct: optional("cpuacct") })
 }
 
 fn find_v2(hierarchies: &[Hierarchy], own: &str, supervisor: &str) -> Result<Place, String> {
@@ -209,17 +208,13 @@ impl Group {
         }
         let write = |file: PathBuf, value: u64| fs::write(file, value.to_string());
         match place {
-            Place::V1 { memory: folder, pids, cpu, .. } => {
+            Place::V1 { memory: folder, pids, .. } => {
                 let folder = folder.join(name);
                 write(folder.join("memory.limit_in_bytes"), memory)?;
                 // Absent where swap is not accounted.
                 let _ = write(folder.join("memory.memsw.limit_in_bytes"), memory);
                 let _ = write(folder.join("memory.swappiness"), 0);
                 write(pids.join(name).join("pids.max"), processes)?;
-                if let Some(cpu) = cpu {
-                    // A cell gives way to the supervisor and to the host's other work.
-                    let _ = write(Path::new(cpu).join(name).join("cpu.shares"), 512);
-                }
             }
             Place::V2 { parent } => {
                 let folder = parent.join(name);
@@ -227,7 +222,6 @@ impl Group {
                 let _ = write(folder.join("memory.swap.max"), 0);
                 let _ = write(folder.join("memory.oom.group"), 1);
                 write(folder.join("pids.max"), processes)?;
-                let _ = write(folder.join("cpu.weight"), 50);
             }
         }
         Ok(group)

@@ -38,6 +38,8 @@ pub(super) struct Inner {
     pub(super) power: Power,
     pub(super) cgroup: Result<cgroup::Place, String>,
     pub(super) slots: Mutex<BTreeSet<usize>>,
+    /// Where cells write: memory, unless this kernel's tmpfs cannot carry a plain user's overlay.
+    pub(super) scratch_on_disk: bool,
     runs: AtomicU64,
 }
 
@@ -59,10 +61,30 @@ pub(super) enum Power {
 /// # Errors
 /// [`Error::Refused`] with what the host denies and how to allow it, where that is known.
 pub fn enter(settings: Settings) -> Result<Host, Error> {
+    enter_with(settings, Scratches::WhereTheyFit)
+}
+
+/// [`enter`] as on a kernel whose tmpfs has no user attributes: for tests on newer ones.
+///
+/// # Errors
+/// As [`enter`].
+#[doc(hidden)]
+pub fn enter_with_scratch_on_disk(settings: Settings) -> Result<Host, Error> {
+    enter_with(settings, Scratches::OnDisk)
+}
+
+/// Where cells write.
+enum Scratches {
+    WhereTheyFit,
+    OnDisk,
+}
+
+fn enter_with(mut settings: Settings, scratch: Scratches) -> Result<Host, Error> {
     let runtime = &settings.runtime;
     fs::create_dir_all(runtime).map_err(|error| Error::io(format!("create {}", runtime.display()), error))?;
     let runtime =
         fs::canonicalize(runtime).map_err(|error| Error::io(format!("find {}", runtime.display()), error))?;
+    settings.runtime.clone_from(&runtime);
     let name = own_name().map_err(|error| Error::io("read /proc/self/stat", error))?;
     sweep(&runtime);
 
@@ -75,6 +97,10 @@ pub fn enter(settings: Settings) -> Result<Host, Error> {
     let stage = runtime.join(&name);
     fs::create_dir(&stage).map_err(|error| Error::io(format!("create {}", stage.display()), error))?;
     prepare(&stage).map_err(|(what, error)| refused(what, &error))?;
+    let on_disk = match scratch {
+        Scratches::OnDisk => true,
+        Scratches::WhereTheyFit => !carries_overlay(&stage, power),
+    };
     Ok(Host {
         inner: Arc::new(Inner {
             settings,
@@ -83,6 +109,7 @@ pub fn enter(settings: Settings) -> Result<Host, Error> {
             power,
             cgroup,
             slots: Mutex::default(),
+            scratch_on_disk: on_disk,
             runs: AtomicU64::new(0),
         }),
     })
@@ -152,12 +179,32 @@ fn prepare(stage: &Path) -> Result<(), (&'static str, io::Error)> {
     Ok(())
 }
 
+/// True when an overlay's upper on this tmpfs can mark a replaced directory: for a plain user from Linux 6.6 on.
+fn carries_overlay(stage: &Path, power: Power) -> bool {
+    let name = match power {
+        Power::Root { .. } => "trusted.overlay.opaque",
+        Power::User { .. } => "user.overlay.opaque",
+    };
+    let trial = stage.join("layers");
+    let works = rustix::fs::setxattr(&trial, name, b"n", rustix::fs::XattrFlags::empty()).is_ok();
+    if works {
+        // Only an empty folder's; harmless if it stays.
+        let _ = rustix::fs::removexattr(&trial, name);
+    }
+    works
+}
+
 /// A refusal with the one line that allows it, where the host gives away why it refuses.
-pub(super) fn refused(what: &str, error: &io::Error) -> Error {
+fn refused(what: &str, error: &io::Error) -> Error {
+    Error::Refused { what: what.to_owned(), reason: error.to_string(), remedy: remedy(error) }
+}
+
+/// The line that allows what was denied with this error, if the host shows why it denies.
+pub(super) fn remedy(error: &io::Error) -> Option<String> {
     let setting = |file: &str| fs::read_to_string(file).ok().map(|text| text.trim().to_owned());
     let denied =
         matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSPC | libc::EUSERS));
-    let remedy = if !denied {
+    if !denied {
         None
     } else if setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
         let program = std::env::current_exe().unwrap_or_else(|_| "/usr/local/bin/wheeltapper".into());
@@ -174,8 +221,7 @@ pub(super) fn refused(what: &str, error: &io::Error) -> Error {
         Some("docker run --privileged … (or: --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined)".to_owned())
     } else {
         None
-    };
-    Error::Refused { what: what.to_owned(), reason: error.to_string(), remedy }
+    }
 }
 
 /// `<pid>-<start time>`: unique while the machine runs.

@@ -42,21 +42,29 @@ pub(super) fn main(spec: &Spec, descriptors: Descriptors) -> ! {
 
 fn run(spec: &Spec, descriptors: Descriptors) -> Result<(), ()> {
     die_with_parent();
-    // The launcher has written the maps of the user namespace and put us into the cgroup when it says so.
-    let mut go = [0u8; 1];
-    // SAFETY: reads one byte into a buffer of one.
-    let got = unsafe { libc::read(descriptors.launcher.as_raw_fd(), go.as_mut_ptr().cast(), 1) };
-    if got != 1 {
+    // In a user namespace nothing can be done before the launcher has written its maps.
+    if matches!(spec.identity, Identity::Mapped { .. }) && !may_go(&descriptors.launcher) {
         return Err(());
     }
     let launcher = descriptors.launcher.try_clone().map_err(drop)?;
     match set_up(spec, descriptors) {
         Ok(output) => {
+            // Else that word is that this process is in its cgroup: the command must be, the set-up need not wait for it.
+            if matches!(spec.identity, Identity::Slot { .. }) && !may_go(&launcher) {
+                return Err(());
+            }
             let ended = command(spec, &launcher, output);
             channel::send(&launcher, &FromInit::Ended(ended), None).map_err(drop)
         }
         Err(failure) => channel::send(&launcher, &FromInit::Failed(failure), None).map_err(drop),
     }
+}
+
+/// Waits for the launcher's word. False when it is gone.
+fn may_go(launcher: &OwnedFd) -> bool {
+    let mut go = [0u8; 1];
+    // SAFETY: reads one byte into a buffer of one.
+    unsafe { libc::read(launcher.as_raw_fd(), go.as_mut_ptr().cast(), 1) == 1 }
 }
 
 /// The launcher's only thread is the parent, so this fires when the launcher ends, in whatever way.

@@ -10,6 +10,7 @@ use std::{
         fd::{AsFd, FromRawFd, OwnedFd},
         unix::fs::FileExt,
     },
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -19,7 +20,7 @@ use wheeltapper_core::phase::Limit;
 use super::{
     cgroup::Group,
     channel::{self, End, Ended, Failure, FromInit, Report, ToLauncher, ToSupervisor},
-    init,
+    init, layers,
     spec::{INNER, Identity, Spec},
 };
 use crate::MemorySource;
@@ -162,9 +163,10 @@ fn run(spec: &Spec, supervisor: &OwnedFd, log: File) -> Result<Report, Failure> 
         alive: (Instant::now(), 0, Duration::ZERO),
         disk_was_full: false,
         checked: Instant::now(),
+        free: free(&spec.scratch),
     };
     let ended = watch.until_end(supervisor, &socket)?;
-    Ok(watch.report(ended))
+    watch.report(ended)
 }
 
 /// Like fork, into new namespaces: 0 in the child.
@@ -240,6 +242,14 @@ struct Watch<'a> {
     disk_was_full: bool,
     /// When the limits were looked at last.
     checked: Instant,
+    /// Bytes and inodes that the scratch's file system had free at the beginning.
+    free: (u64, u64),
+}
+
+/// Free bytes and inodes where this folder is.
+fn free(folder: &Path) -> (u64, u64) {
+    rustix::fs::statvfs(folder)
+        .map_or((0, 0), |figures| (figures.f_bavail * figures.f_frsize, figures.f_favail))
 }
 
 /// What init said last, and when.
@@ -371,6 +381,9 @@ impl Watch<'_> {
             return self.stop(Limit::Memory);
         }
         self.disk_was_full |= self.disk_is_full();
+        if self.spec.scratch_on_disk && self.disk_was_full {
+            return self.stop(Limit::Disk);
+        }
         let now = Instant::now();
         let (since, bytes, cpu) = self.alive;
         // A process that only polls a clock is as dead as one that sleeps: one percent of a core is a sign of life.
@@ -384,24 +397,55 @@ impl Watch<'_> {
         }
     }
 
-    /// Less than a hundredth of the scratch's bytes or inodes is free.
+    /// Less than a hundredth of the scratch's bytes or inodes is free, or more than its share of a shared disk is used.
     fn disk_is_full(&self) -> bool {
+        if self.spec.scratch_on_disk {
+            let (bytes, inodes) = free(&self.spec.scratch);
+            let suspected = self.free.0.saturating_sub(bytes) > self.spec.scratch_bytes
+                || self.free.1.saturating_sub(inodes) > self.spec.scratch_inodes;
+            // Others write to this disk too: only what is really there counts.
+            return suspected
+                && self.used().is_ok_and(|(bytes, inodes)| {
+                    bytes > self.spec.scratch_bytes || inodes > self.spec.scratch_inodes
+                });
+        }
         rustix::fs::statfs(&self.spec.scratch).is_ok_and(|figures| {
             let scarce = |free: u64, all: u64| all > 0 && free < all.div_ceil(100);
             scarce(figures.f_bavail, figures.f_blocks) || scarce(figures.f_ffree, figures.f_files)
         })
     }
 
-    fn report(mut self, over: Over) -> Report {
+    /// Bytes and inodes in the scratch.
+    fn used(&self) -> io::Result<(u64, u64)> {
+        let root = layers::open_root(&self.spec.scratch).map_err(io::Error::other)?;
+        let mut walk = layers::Walk::new(root)?;
+        let (mut bytes, mut inodes) = (0, 0);
+        while let Some(step) = walk.step()? {
+            bytes += step.stat.st_blocks as u64 * 512;
+            inodes += 1;
+            let name = step.name.clone();
+            if layers::file_type(step.stat.st_mode) == crate::FileType::Directory {
+                walk.enter(&name);
+            }
+        }
+        Ok((bytes, inodes))
+    }
+
+    fn report(mut self, over: Over) -> Result<Report, Failure> {
         let figures = self.group.map(Group::figures).unwrap_or_default();
         let ended = over.ended;
         let end = match (&ended, self.limit) {
             (Some(ended), None) => ended.end,
             _ => End::Signal(libc::SIGKILL),
         };
-        if figures.memory_kills > 0 || (ended.is_none() && self.limit.is_none() && !self.cancelled) {
-            // Without a word init can only have been killed for memory.
+        if figures.memory_kills > 0 {
             self.limit.get_or_insert(Limit::Memory);
+        }
+        if ended.is_none() && self.limit.is_none() && !self.cancelled {
+            return Err(Failure {
+                step: "run".to_owned(),
+                reason: "the cell's init was killed from outside".to_owned(),
+            });
         }
         if !matches!(end, End::Code(0)) && self.limit.is_none() {
             if self.disk_was_full {
@@ -419,7 +463,7 @@ impl Watch<'_> {
             None => (ended.as_ref().map(|ended| ended.max_rss), MemorySource::MaxRss),
         };
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        Report {
+        Ok(Report {
             end,
             limit: self.limit,
             cancelled: self.cancelled,
@@ -431,6 +475,6 @@ impl Watch<'_> {
             output_bytes: self.output_bytes,
             left_processes: ended.as_ref().map_or(0, |ended| ended.left_processes),
             processes_denied: figures.processes_denied,
-        }
+        })
     }
 }

@@ -6,6 +6,7 @@ mod cancel;
 mod cgroup;
 mod changes;
 mod channel;
+mod check;
 mod enter;
 mod init;
 mod inside;
@@ -20,6 +21,6 @@ mod spec;
 mod world;
 
 pub use cancel::Cancel;
-pub use enter::{Host, enter};
+pub use enter::{Host, enter, enter_with_scratch_on_disk};
 pub use launcher::launcher_main;
 pub use world::World;

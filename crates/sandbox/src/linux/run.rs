@@ -47,6 +47,8 @@ impl World {
             scratch: self.current().to_owned(),
             accounts: self.scratch.accounts.clone(),
             scratch_bytes: self.scratch.limits.bytes,
+            scratch_inodes: self.scratch.limits.inodes,
+            scratch_on_disk: host.scratch_on_disk,
             cgroup: host.cgroup.as_ref().ok().cloned(),
             name: host.next_run(),
             port: self.port(),

@@ -25,6 +25,10 @@ pub(super) struct Spec {
     pub(super) accounts: PathBuf,
     /// Bytes that the scratch takes: they count as memory of the cell.
     pub(super) scratch_bytes: u64,
+    /// Files that the scratch takes.
+    pub(super) scratch_inodes: u64,
+    /// The scratch is a folder on a disk that is shared with others: nothing but the launcher limits it.
+    pub(super) scratch_on_disk: bool,
     /// Where limits are kept.
     pub(super) cgroup: Option<cgroup::Place>,
     /// The folder of this run's cgroup.

@@ -58,13 +58,19 @@ impl Scratch {
         if slot >= 256 || !host.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(slot) {
             return Err(Error::SlotInUse(slot));
         }
-        let path = host.stage.join("slots").join(slot.to_string());
+        let path = if host.scratch_on_disk {
+            host.settings.runtime.join(format!("{}-slot-{slot}", host.name))
+        } else {
+            host.stage.join("slots").join(slot.to_string())
+        };
         let accounts = host.stage.join("accounts").join(slot.to_string());
         // From here on its drop gives the slot back.
         let scratch = Scratch { host, slot, limits, accounts, path, uppers: AtomicU64::new(0) };
         let io = |error| Error::io(format!("prepare slot {slot}"), error);
         fs::create_dir_all(&scratch.path).map_err(io)?;
-        mounts::tmpfs(&scratch.path, limits.bytes, limits.inodes, 0o755).map_err(io)?;
+        if !scratch.host.scratch_on_disk {
+            mounts::tmpfs(&scratch.path, limits.bytes, limits.inodes, 0o755).map_err(io)?;
+        }
         fs::create_dir_all(&scratch.accounts).map_err(io)?;
         let (uid, gid) = scratch.host.identity(slot).inside();
         let (passwd, group) = super::inside::accounts(uid, gid);
@@ -104,9 +110,14 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Unmounting frees everything, whatever cells made of it.
-        let _ = unmount(&self.path, UnmountFlags::DETACH);
-        let _ = fs::remove_dir(&self.path);
+        if self.host.scratch_on_disk {
+            // What cannot be removed now is swept at the next start.
+            let _ = remove::tree(&self.path);
+        } else {
+            // Unmounting frees everything, whatever cells made of it.
+            let _ = unmount(&self.path, UnmountFlags::DETACH);
+            let _ = fs::remove_dir(&self.path);
+        }
         self.host.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&self.slot);
     }
 }

@@ -16,7 +16,7 @@ use std::{
 
 use wheeltapper_sandbox::{
     Bind, Cancel, Command, Error, Execution, Host, Limits, Mode, Network, ScratchLimits, Settings, World,
-    base_environment, enter,
+    base_environment, enter, enter_with_scratch_on_disk,
 };
 
 pub type Attack = (&'static str, fn(&Lab));
@@ -30,7 +30,6 @@ const LAUNCHER: &str = "WHEELTAPPER_ATTACKS_LAUNCHER";
 
 pub struct Lab {
     pub host: Host,
-    pub root: bool,
     pub python: bool,
     pub folder: PathBuf,
     slots: AtomicUsize,
@@ -151,6 +150,7 @@ pub fn main(attacks: &[&[Attack]]) -> ExitCode {
     match std::env::var(ROLE).unwrap_or_default().as_str() {
         "victim" => crate::supervisor::victim(),
         "plain" => pass("plain user", &arguments, attacks),
+        "disk" => pass("plain user, scratch on disk", &arguments, attacks),
         _ => first_pass(&arguments, attacks),
     }
 }
@@ -162,34 +162,37 @@ fn first_pass(arguments: &[String], attacks: &[&[Attack]]) -> ExitCode {
         println!("SKIPPED: the root pass, because this is not root");
         return pass("plain user", arguments, attacks);
     }
-    let mut plain = None;
+    let mut held = true;
     let public = tempfile::Builder::new().prefix("wheeltapper-attacks-").tempdir_in("/tmp").unwrap();
     if !arguments.iter().any(|argument| argument == "--root-only") {
         fs::set_permissions(public.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let program = public.path().join("attacks");
         fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
         fs::copy(launcher(), public.path().join("launcher")).unwrap();
-        plain = Some(
-            process::Command::new(program)
+        for role in ["plain", "disk"] {
+            let status = process::Command::new(&program)
                 .args(arguments)
-                .env(ROLE, "plain")
+                .env(ROLE, role)
                 .env(LAUNCHER, public.path().join("launcher"))
                 .env("TMPDIR", public.path())
                 .current_dir("/")
                 .uid(PLAIN)
                 .gid(PLAIN)
                 .status()
-                .unwrap(),
-        );
+                .unwrap();
+            held &= status.success();
+        }
     }
     let root = pass("root", arguments, attacks);
-    if plain.is_none_or(|status| status.success()) { root } else { ExitCode::FAILURE }
+    if held { root } else { ExitCode::FAILURE }
 }
 
 fn pass(who: &str, arguments: &[String], attacks: &[&[Attack]]) -> ExitCode {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let host = match enter(settings(Mode::Full, &folder.path().join("runtime"))) {
+    let settings = settings(Mode::Full, &folder.path().join("runtime"));
+    let on_disk = std::env::var_os(ROLE).is_some_and(|role| role == "disk");
+    let host = match if on_disk { enter_with_scratch_on_disk(settings) } else { enter(settings) } {
         Ok(host) => host,
         Err(error @ Error::Refused { .. }) => {
             println!("SKIPPED: every attack as {who}: {error}");
@@ -198,7 +201,6 @@ fn pass(who: &str, arguments: &[String], attacks: &[&[Attack]]) -> ExitCode {
         Err(error) => panic!("{error}"),
     };
     let lab = Lab {
-        root: host.containment().privileged,
         host,
         python: Path::new("/usr/bin/python3").exists(),
         folder: folder.path().to_owned(),

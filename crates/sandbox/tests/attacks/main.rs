@@ -2,6 +2,8 @@
 //!
 //! `cargo test -p wheeltapper-sandbox --test attacks [-- FILTER]`; with `--bench` it measures the sandbox's own cost instead.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test suite with a main of its own")]
+
 #[cfg(target_os = "linux")]
 mod lab;
 #[cfg(target_os = "linux")]

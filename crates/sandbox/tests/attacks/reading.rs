@@ -155,7 +155,7 @@ fn exports(lab: &Lab) {
     assert_eq!(tool.uid(), unsafe { libc::geteuid() });
     assert_eq!(fs::read_link(to.join("link")).unwrap(), Path::new("/etc/shadow"));
     // The layer carries another world, whose user may change it, without changing the layer.
-    let next = lab.world_on(&[to.clone()], ScratchLimits { bytes: 1 << 20, inodes: 100 });
+    let next = lab.world_on(std::slice::from_ref(&to), ScratchLimits { bytes: 1 << 20, inodes: 100 });
     lab.shell(&next, "bin/tool && echo more >> bin/tool && rm link && chmod 700 closed && touch closed/new")
         .passed();
     assert_eq!(fs::metadata(to.join("bin/tool")).unwrap().len(), tool.len());

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use wheeltapper_core::Exit;
-use wheeltapper_sandbox::{Cancel, ChangeKind, Changes, Error, ScratchLimits, World};
+use wheeltapper_sandbox::{Cancel, ChangeKind, Changes, CheckStatus, Error, ScratchLimits, World};
 
 use crate::lab::{Attack, Lab};
 
@@ -16,6 +16,7 @@ pub const ALL: &[Attack] = &[
     ("cancelled", cancelled),
     ("slots_are_exclusive", slots),
     ("layers_are_never_written", layers),
+    ("doctor_finds_nothing_refused", doctor),
 ];
 
 fn ordinary(lab: &Lab) {
@@ -198,9 +199,25 @@ fn layers(lab: &Lab) {
     fs::write(layer.join("file"), "as it was").unwrap();
     let shared = layer.join("linked");
     fs::hard_link(layer.join("file"), &shared).unwrap();
-    let world = lab.world_on(&[layer.clone()], ScratchLimits { bytes: 8 << 20, inodes: 1000 });
+    let world = lab.world_on(std::slice::from_ref(&layer), ScratchLimits { bytes: 8 << 20, inodes: 1000 });
     lab.shell(&world, "echo attack > file; echo attack >> linked; chmod 777 file; touch -d 2001-01-01 linked; rm file linked")
         .passed();
     assert_eq!(fs::read_to_string(&shared).unwrap(), "as it was");
     assert_eq!(fs::read_dir(&layer).unwrap().count(), 2);
+}
+
+fn doctor(lab: &Lab) {
+    let checks = lab.host.check();
+    for check in &checks {
+        assert_ne!(check.status, CheckStatus::Refused, "{check:?}");
+        assert_eq!(check.remedy.is_some(), check.status != CheckStatus::Ok, "{check:?}");
+    }
+    let names: Vec<_> = checks.iter().map(|check| check.name).collect();
+    for name in
+        ["user", "namespaces", "network", "mounts", "proc", "overlay", "seccomp", "complete run", "limits"]
+    {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    let weak = checks.iter().any(|check| check.name == "limits" && check.status == CheckStatus::Weak);
+    assert_eq!(weak, lab.host.containment().cgroup == "none");
 }
