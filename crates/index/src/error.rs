@@ -169,3 +169,17 @@ impl Error {
         Error::Archive { archive: archive.into(), reason: reason.into() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_its_way_out() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let error = Error::io("write", "data/files")(full);
+        assert_eq!(error.kind(), Kind::Local);
+        assert!(error.to_string().starts_with("cannot write `data/files`"));
+        assert!(error.hint().unwrap().contains("make room"));
+    }
+}

@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use sha2::Digest as _;
@@ -22,6 +22,9 @@ use crate::{
     credentials::shown,
     transport::{Failure, Want, failure},
 };
+
+/// How long a part is left alone, locked or not.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// Limits of the store.
 #[derive(Debug, Clone)]
@@ -94,8 +97,10 @@ impl Files {
             fs::create_dir_all(&folder).map_err(Error::io("create", folder))?;
         }
         for entry in fs::read_dir(root.join("partial")).into_iter().flatten().flatten() {
-            // A part that nobody has locked belongs to nobody who lives.
-            if fs::File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            // A part that nobody has locked belongs to nobody who lives; a very young one may be about to be.
+            let old = entry.metadata().and_then(|found| found.modified()).ok();
+            let old = old.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > YOUNG);
+            if old && fs::File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -151,7 +156,14 @@ impl Files {
         loop {
             let failure = match self.download_once(client, file).await {
                 Ok(part) => match self.check(file, digest, &part) {
-                    Ok(()) => return self.settle(file, part),
+                    // Evicted by another process between two locks, or found damaged beside it: once more.
+                    Ok(()) => match self.settle(file, part) {
+                        Err(Error::NotStored(_)) => Failure::Again {
+                            reason: "the store had no room for it".to_owned(),
+                            after: Some(0),
+                        },
+                        settled => return settled,
+                    },
                     // A broken cache on the way may send other bytes once; twice is the index's word.
                     Err(error) if mismatches > 0 => return Err(error),
                     Err(error) => {
@@ -249,17 +261,25 @@ impl Files {
         part.file.set_permissions(permissions).map_err(Error::io("write", &part.path))?;
         let folder = place.parent().expect("a stored file is in a folder");
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        // Locked before it appears, so that nobody evicts it before the lease is made.
-        fs::rename(&part.path, &place).map_err(Error::io("write", &place))?;
+        // A link rather than a rename: a file that somebody has leased is never replaced by another of the same
+        // content, whose eviction that lease would not prevent.
+        match fs::hard_link(&part.path, &place) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return self.lease_sized(digest, Some(size)).ok_or(Error::NotStored(digest));
+            }
+            // A file system without hard links.
+            Err(_) => fs::rename(&part.path, &place).map_err(Error::io("write", &place))?,
+        }
         let locked = fs::File::open(&place).map_err(Error::io("open", &place))?;
         part.file.unlock().map_err(Error::io("unlock", &place))?;
         locked.lock_shared().map_err(Error::io("lock", &place))?;
-        part.settled();
+        drop(part);
         let known = self.inner.stored.load(Ordering::Relaxed);
         if known != u64::MAX {
             self.inner.stored.fetch_add(size, Ordering::Relaxed);
         }
-        let lease = match is_linked(&locked) {
+        let lease = match is_at(&locked, &place) {
             true => Lease { path: place, sha256: digest, size, _locked: locked },
             // Evicted between the two locks by another process: as if it never came.
             false => return Err(Error::NotStored(digest)),
@@ -278,7 +298,7 @@ impl Files {
         let locked = fs::File::open(&place).ok()?;
         locked.lock_shared().ok()?;
         let found = locked.metadata().ok()?;
-        if !is_linked(&locked) || !found.is_file() {
+        if !is_at(&locked, &place) || !found.is_file() {
             return None;
         }
         if found.len() == 0 && digest != Sha256::of(b"") || size.is_some_and(|size| size != found.len()) {
@@ -373,27 +393,27 @@ impl Files {
     }
 }
 
-/// Whether the open file still has a name: an evicted one has none.
-fn is_linked(file: &fs::File) -> bool {
+/// Whether the open file is still the one at this path: one that was evicted before it was locked is not.
+fn is_at(file: &fs::File, path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        file.metadata().is_ok_and(|found| found.nlink() > 0)
+        let identity = |found: io::Result<fs::Metadata>| found.ok().map(|found| (found.dev(), found.ino()));
+        identity(file.metadata()).is_some_and(|open| identity(fs::symlink_metadata(path)) == Some(open))
     }
     #[cfg(not(unix))]
     {
         let _ = file;
-        true
+        path.exists()
     }
 }
 
-/// A file that is coming in; removed when dropped unless it was settled.
+/// A file that is coming in; its name among the partial ones is removed when dropped.
 struct Part {
     path: PathBuf,
     file: fs::File,
     hasher: sha2::Sha256,
     size: u64,
-    settled: bool,
 }
 
 impl Part {
@@ -406,7 +426,7 @@ impl Part {
         let options = fs::OpenOptions::new().write(true).create_new(true).open(&path);
         let file = options.map_err(Error::io("create", &path))?;
         file.lock().map_err(Error::io("lock", &path))?;
-        Ok(Part { path, file, hasher: sha2::Sha256::new(), size: 0, settled: false })
+        Ok(Part { path, file, hasher: sha2::Sha256::new(), size: 0 })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -419,17 +439,11 @@ impl Part {
     fn digest(&self) -> Sha256 {
         Sha256(self.hasher.clone().finalize().into())
     }
-
-    fn settled(mut self) {
-        self.settled = true;
-    }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.settled {
-            let _ = fs::remove_file(&self.path);
-        }
+        let _ = fs::remove_file(&self.path);
     }
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod filename;
 mod files;
 mod page;
+mod process;
 mod provision;
 pub mod proxy;
 mod remote;

@@ -5,13 +5,12 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
 use wheeltapper_core::{ProjectName, Version};
 
-use crate::{Client, Error, File, Files, Limits, Result, Surroundings, Wheel};
+use crate::{Client, Error, File, Files, Limits, Result, Surroundings, Wheel, process};
 
 /// The uv that is fetched where none fits.
 pub const PINNED_UV: &str = "0.13.9";
@@ -148,13 +147,7 @@ fn private_folder(data: &Path) -> PathBuf {
 /// `uv 0.13.9 (x86_64-unknown-linux-gnu)` gives `0.13.9`.
 async fn version_of(path: &Path) -> Option<String> {
     let mut command = tokio::process::Command::new(path);
-    command
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(20), command.output()).await.ok()?.ok()?;
+    let output = process::output(command.arg("--version"), Duration::from_secs(20)).await.ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let mut words = text.split_whitespace();
     (words.next() == Some("uv")).then(|| words.next().map(str::to_owned)).flatten()
@@ -179,9 +172,8 @@ async fn with_pip(surroundings: &Surroundings, data: &Path, interpreter: &Path) 
         .arg(&target)
         .arg(format!("uv=={PINNED_UV}"));
     command.env_clear().envs(&surroundings.variables);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(600), command.output()).await;
-    let output = output.map_err(|_| "no answer in time".to_owned())?.map_err(|error| error.to_string())?;
+    let output =
+        process::output(&mut command, Duration::from_secs(600)).await.map_err(|error| error.to_string())?;
     if !output.status.success() {
         // pip's words may hold an address with its secret.
         return Err(format!("it ends with {}", output.status));

@@ -128,12 +128,14 @@ impl Server {
 }
 
 pub fn client_of(configuration: Configuration, cache: Option<&Path>) -> Client {
-    let patience = Patience {
-        silence: Duration::from_millis(300),
-        pause: Duration::ZERO,
-        attempts: 3,
-        ..Patience::default()
-    };
+    patient_client(configuration, cache, patience())
+}
+
+pub fn patience() -> Patience {
+    Patience { silence: Duration::from_secs(20), pause: Duration::ZERO, attempts: 3, ..Patience::default() }
+}
+
+pub fn patient_client(configuration: Configuration, cache: Option<&Path>, patience: Patience) -> Client {
     let cache = cache.map(Path::to_owned);
     Client::new(configuration, ClientOptions { cache, patience, ..ClientOptions::default() }).unwrap()
 }

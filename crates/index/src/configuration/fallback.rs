@@ -5,18 +5,17 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
 use super::{Index, Surroundings};
+use crate::process;
 
 /// The default that this uv has built in, as its help tells it.
 pub(super) async fn of_uv(program: &Path) -> Option<Index> {
     let mut command = tokio::process::Command::new(program);
     command.args(["pip", "compile", "--help", "--color", "never"]).env_remove("UV_DEFAULT_INDEX");
-    command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(30), command.output()).await.ok()?.ok()?;
+    let output = process::output(&mut command, Duration::from_secs(30)).await.ok()?;
     index_in_help(&String::from_utf8_lossy(&output.stdout))
 }
 

@@ -138,3 +138,54 @@ async fn the_default_comes_from_a_pip() {
     writer.finish().unwrap();
     assert_eq!(machine.addresses().await, ["https://default.example/simple/"]);
 }
+
+/// A program that answers as uv does.
+#[cfg(unix)]
+fn pretend_uv(machine: &Machine, built_in: &str, emitted: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = machine.folder.path().join("uv");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in\n*--help*) echo '--default-index <X> (by default: <{built_in}>)';;\n*) printf '%b' '{emitted}';;\nesac\n"
+    );
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn uv_is_asked() {
+    let machine = Machine::new()
+        .set("PATH", "/usr/bin:/bin")
+        .set("UV_INDEX", "own=http://a.example/simple")
+        .set("UV_INDEX_OWN_PASSWORD", "s3cret")
+        .set("PIP_INDEX_URL", "http://pip.example/simple");
+    let uv = pretend_uv(
+        &machine,
+        "http://built-in.example/simple",
+        "--index-url http://u:pa55@configured.example/simple\\n--extra-index-url http://a.example/simple\\n",
+    );
+    let read = Configuration::read(&machine.surroundings, Some(&uv), &[]).await.unwrap();
+    let addresses: Vec<_> = read.indexes.iter().map(|index| index.url.as_str()).collect();
+    assert_eq!(addresses, ["http://a.example/simple/", "http://configured.example/simple/"]);
+    assert_eq!(read.indexes[0].credentials, Some(Credentials::new("", "s3cret")));
+    assert_eq!(read.indexes[0].from, "UV_INDEX");
+    assert_eq!(read.indexes[1].credentials, Some(Credentials::new("u", "pa55")));
+
+    // What uv has built in is not configured: pip's setting comes first, and without one the built-in counts.
+    let uv = pretend_uv(
+        &machine,
+        "http://built-in.example/simple",
+        "--index-url http://built-in.example/simple\\n",
+    );
+    let read = Configuration::read(&machine.surroundings, Some(&uv), &[]).await.unwrap();
+    assert_eq!(read.indexes[0].from, "PIP_INDEX_URL");
+    let machine = Machine::new().set("PATH", "/usr/bin:/bin");
+    let uv = pretend_uv(
+        &machine,
+        "http://built-in.example/simple",
+        "--index-url http://built-in.example/simple\\n",
+    );
+    let read = Configuration::read(&machine.surroundings, Some(&uv), &[]).await.unwrap();
+    assert_eq!(read.indexes[0].from, "uv's default");
+}

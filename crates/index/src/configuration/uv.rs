@@ -2,12 +2,12 @@
 //! machine-wide `uv.toml`. Named indexes' secrets (`UV_INDEX_<NAME>_USERNAME`, `_PASSWORD`) are ours to add:
 //! uv does not print them.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{path::Path, time::Duration};
 
 use serde::Deserialize;
 
 use super::{Found, Index, Surroundings, fallback};
-use crate::{Credentials, Error, Result};
+use crate::{Credentials, Error, Result, process};
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "kebab-case", default)]
@@ -162,11 +162,8 @@ pub(super) async fn ask(surroundings: &Surroundings, program: &Path, known: &Fou
             std::path::absolute(surroundings.expand(path)).map_err(|e| e.to_string())?,
         );
     }
-    command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(30), command.output())
-        .await
-        .map_err(|_| "it does not answer".to_owned())?
-        .map_err(|error| error.to_string())?;
+    let output =
+        process::output(&mut command, Duration::from_secs(30)).await.map_err(|error| error.to_string())?;
     if !output.status.success() {
         // Its words may repeat an address with its secret: only the status is told.
         return Err(format!("it ends with {}", output.status));

@@ -138,7 +138,7 @@ fn the_least_recently_used_goes_first_and_leases_stay() {
     };
     let age = |lease: &Lease, seconds: u64| {
         let file = fs::File::open(lease.path()).unwrap();
-        file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
     };
     let (oldest, old) = (insert(1), insert(2));
     age(&oldest, 1000);
@@ -156,9 +156,45 @@ fn the_least_recently_used_goes_first_and_leases_stay() {
 fn what_killed_processes_left_is_swept() {
     let folder = tempfile::tempdir().unwrap();
     let store = files(folder.path());
-    fs::write(folder.path().join("files/partial/1-2-3"), "half").unwrap();
+    let dead = folder.path().join("files/partial/1-2-3");
+    fs::write(&dead, "half").unwrap();
     let living = Part::new(&store.inner.root).unwrap();
+    for path in [&dead, &living.path] {
+        fs::File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
     let _again = files(folder.path());
-    assert!(!folder.path().join("files/partial/1-2-3").exists());
+    assert!(!dead.exists());
     assert!(living.path.exists());
+}
+
+/// Several stores on one folder, with room for a few files only: a lease holds whatever the others evict.
+#[test]
+fn many_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for worker in 0..4_u8 {
+            let folder = folder.path();
+            scope.spawn(move || {
+                let options = FilesOptions { limit: 3000, ..FilesOptions::default() };
+                let store = Files::open(folder, options).unwrap();
+                let incoming = folder.join(format!("incoming-{worker}"));
+                for round in 0..60_u8 {
+                    let content = vec![round % 12; 700];
+                    fs::write(&incoming, &content).unwrap();
+                    let lease = match store.insert(&incoming) {
+                        Ok(lease) => lease,
+                        Err(Error::NotStored(_)) => continue,
+                        Err(error) => panic!("{error}"),
+                    };
+                    assert_eq!(fs::read(lease.path()).unwrap(), content);
+                    if let Some(other) = store.lease(Sha256::of(&[round % 7; 700])) {
+                        assert_eq!(fs::read(other.path()).unwrap(), [round % 7; 700]);
+                    }
+                    assert_eq!(fs::read(lease.path()).unwrap(), content);
+                }
+            });
+        }
+    });
+    assert_eq!(fs::read_dir(folder.path().join("files/partial")).unwrap().count(), 0);
+    assert!(files(folder.path()).stored() <= 12 * 700);
 }

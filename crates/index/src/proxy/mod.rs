@@ -9,7 +9,10 @@ mod serve;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -31,7 +34,7 @@ pub struct ProxyOptions {
     pub exclude_newer: Option<Timestamp>,
     /// Files served as if they had been published; each hides a published file of the same name, and no other.
     pub local: Vec<LocalFile>,
-    /// Only what the index shows is served; nothing is limited beyond `rate`.
+    /// What each listener's clients may ask for.
     pub rate: Rate,
 }
 
@@ -158,7 +161,8 @@ impl Proxy {
 
     /// The file behind `/files/<key>/<filename>`, from the page alone: the proxy keeps no state that a restart
     /// would lose.
-    async fn find(&self, key: &str, filename: &str) -> Result<File> {
+    /// `lookups` counts the projects that are looked up for files alone, up to the allowed number.
+    async fn find(&self, key: &str, filename: &str, lookups: &AtomicUsize) -> Result<File> {
         let unlisted = || Error::FileNotListed(filename.chars().take(200).collect());
         // An old sdist's name may be cut in several places; the page must list it under the right one.
         let guess = DistributionName::guess(filename).map_err(|_| unlisted())?;
@@ -167,7 +171,14 @@ impl Proxy {
             names.extend(filename[..at].parse::<ProjectName>().ok().filter(|name| *name != names[0]));
         }
         names.truncate(8);
+        // Clients have read the page before they ask for a file: those projects first.
+        let is_shown = |name: &ProjectName| lock(&self.inner.shown).contains_key(name);
+        names.sort_by_key(|name| !is_shown(name));
         for name in names {
+            if !is_shown(&name) && lookups.fetch_add(1, Ordering::Relaxed) >= self.inner.options.rate.projects
+            {
+                break;
+            }
             let shown = match self.shown(&name).await {
                 Ok(shown) => shown,
                 Err(Error::ProjectNotFound(_)) => continue,

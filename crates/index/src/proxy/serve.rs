@@ -6,7 +6,7 @@ use std::{
     io::{self, Read as _, Seek as _},
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicUsize},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -87,6 +87,7 @@ impl Proxy {
             recording: recording.clone(),
             rate,
             bucket: Mutex::new((Instant::now(), f64::from(rate.requests))),
+            lookups: AtomicUsize::new(0),
         });
         let task = tokio::spawn(accept(listener, desk));
         Ok(Serving { address, recording, task })
@@ -130,6 +131,8 @@ struct Desk {
     rate: Rate,
     /// Time of the last request and what was left of the allowance.
     bucket: Mutex<(Instant, f64)>,
+    /// Projects looked up for the sake of a file.
+    lookups: AtomicUsize,
 }
 
 type Answer = Response<Content>;
@@ -223,7 +226,7 @@ impl Desk {
     }
 
     async fn metadata(&self, key: &str, filename: &str, headers: &HeaderMap, head: bool) -> Answer {
-        let found = match self.proxy.find(key, filename).await {
+        let found = match self.proxy.find(key, filename, &self.lookups).await {
             Ok(file) => self.proxy.metadata(&file).await,
             Err(error) => Err(error),
         };
@@ -238,7 +241,7 @@ impl Desk {
     }
 
     async fn file(&self, key: &str, filename: &str, headers: &HeaderMap, head: bool) -> Answer {
-        let file = match self.proxy.find(key, filename).await {
+        let file = match self.proxy.find(key, filename, &self.lookups).await {
             Ok(file) => file,
             Err(error) => return self.fail(&error),
         };

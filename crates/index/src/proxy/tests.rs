@@ -272,6 +272,11 @@ async fn a_client_cannot_make_us_read_the_whole_index() {
     let stage = Stage::new(|_| ProxyOptions { rate, ..ProxyOptions::default() }).await;
     assert_eq!(stage.ask("GET", "/simple/six/", &[]).await.0, 200);
     assert_eq!(stage.ask("GET", "/simple/seven/", &[]).await.0, 429);
+    // Nor by way of files: one project more is looked up for a file, and no second.
+    for number in 0..4 {
+        assert_eq!(stage.ask("GET", &format!("/files/x/p{number}-1.0.tar.gz"), &[]).await.0, 404);
+    }
+    assert_eq!(stage.upstream.asked().len(), 2);
     assert_eq!(stage.ask("GET", "/simple/six/", &[]).await.0, 200);
 }
 
