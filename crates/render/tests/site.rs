@@ -160,3 +160,42 @@ fn a_long_matrix_is_several_pages() {
     assert!(site["index.html"].contains(">project-399<") && !site["index.html"].contains(">project-400<"));
     assert!(site["matrix-2.html"].contains(">project-400<"));
 }
+
+/// Relative luminance of `#rrggbb` (WCAG 2.2).
+fn luminance(colour: &str) -> f64 {
+    let channel = |start: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[start..start + 2], 16).unwrap()) / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+}
+
+#[test]
+fn words_have_the_contrast_of_wcag_aa_in_light_and_dark() {
+    let style = site(&[]).remove("style.css").unwrap();
+    let variables = |block: &str| -> BTreeMap<String, String> {
+        let pairs = block.split(['{', '}', ';', '\n']).filter_map(|pair| pair.trim().split_once(": "));
+        let colours = pairs.filter(|(name, value)| name.starts_with("--") && value.starts_with('#'));
+        colours.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let (light, rest) = style.split_once("@media (prefers-color-scheme: dark)").unwrap();
+    let (dark, _) = rest.split_once("* { box-sizing").unwrap();
+    for (scheme, colours) in [("light", variables(light)), ("dark", variables(dark))] {
+        let mut pairs = Vec::new();
+        for ground in ["--paper", "--panel", "--well"] {
+            pairs.extend(["--ink", "--quiet", "--link"].map(|ink| (ink.to_owned(), ground)));
+        }
+        for ground in ["--passed", "--failed", "--untested", "--unsupported", "--farm"] {
+            pairs.push((format!("{ground}-ink"), ground));
+        }
+        for ground in ["--log", "--mark"] {
+            pairs.extend((0..=8).map(|colour| (format!("--k{colour}"), ground)));
+        }
+        pairs.push(("--failed-ink".to_owned(), "--panel"));
+        for (ink, ground) in pairs {
+            let (one, other) = (luminance(&colours[&ink]), luminance(&colours[ground]));
+            let ratio = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+            assert!(ratio >= 4.5, "{scheme}: {ink} on {ground} has {ratio:.2}");
+        }
+    }
+}

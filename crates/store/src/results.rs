@@ -87,11 +87,14 @@ impl Store {
             return Ok(Recorded::Known);
         }
         let packed_record = pack_record(record)?;
-        let (blobs, logs) = (self.blobs.clone(), logs.clone());
-        let logs = tokio::task::spawn_blocking(move || logs::pack(&blobs, logs))
-            .await
-            .map_err(|error| Error::unreadable(&record.id, error))??;
-        self.write(record, packed_record, &logs).await.map_err(|source| self.fault(source))
+        let packed_logs = if logs.is_empty() {
+            Vec::new()
+        } else {
+            let (blobs, logs) = (self.blobs.clone(), logs.clone());
+            let packing = tokio::task::spawn_blocking(move || logs::pack(&blobs, logs));
+            packing.await.map_err(|error| Error::unreadable(&record.id, error))??
+        };
+        self.write(record, packed_record, &packed_logs).await.map_err(|source| self.fault(source))
     }
 
     async fn write(

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use minijinja::Value;
+
 use crate::{
     ansi::{Style, pieces},
     text::push_visible,
@@ -85,14 +87,7 @@ fn push_line(html: &mut String, line: &str, style: &mut Style) {
                 continue;
             }
             room -= 1;
-            match character {
-                '&' => html.push_str("&amp;"),
-                '<' => html.push_str("&lt;"),
-                '>' => html.push_str("&gt;"),
-                '"' => html.push_str("&quot;"),
-                '\n' => {}
-                other => push_visible(html, other),
-            }
+            push_escaped(html, character);
         }
         if open {
             html.push_str("</span>");
@@ -101,6 +96,34 @@ fn push_line(html: &mut String, line: &str, style: &mut Style) {
     if left_out > 0 {
         html.push_str(&format!("<em> … {left_out} characters more</em>"));
     }
+}
+
+fn push_escaped(html: &mut String, character: char) {
+    match character {
+        '&' => html.push_str("&amp;"),
+        '<' => html.push_str("&lt;"),
+        '>' => html.push_str("&gt;"),
+        '"' => html.push_str("&quot;"),
+        '\'' => html.push_str("&#39;"),
+        other => push_visible(html, other),
+    }
+}
+
+/// A sentence as HTML: what stands between two backticks is code, everything else text.
+pub(crate) fn prose(text: &str) -> Value {
+    let mut html = String::with_capacity(text.len() + 16);
+    let mut inside = false;
+    let mut ticks = text.matches('`').count() / 2 * 2; // One without a partner stays as it is.
+    for character in text.chars() {
+        if character == '`' && ticks > 0 {
+            ticks -= 1;
+            html.push_str(if inside { "</code>" } else { "<code>" });
+            inside = !inside;
+        } else {
+            push_escaped(&mut html, character);
+        }
+    }
+    Value::from_safe_string(html)
 }
 
 #[cfg(test)]
@@ -128,6 +151,12 @@ mod tests {
         assert!(shown.contains("… 4584 lines are left out here …"));
         assert_eq!(windows(0, &[7]), Vec::<Range<usize>>::new());
         assert_eq!(windows(5_000, &[9_999]), [0..400, 3400..5000]);
+    }
+
+    #[test]
+    fn code_in_prose_is_marked_and_markup_is_not_believed() {
+        assert_eq!(prose("no `a<b>` 'here'").as_str(), Some("no <code>a&lt;b&gt;</code> &#39;here&#39;"));
+        assert_eq!(prose("`a` and ` <i>").as_str(), Some("<code>a</code> and ` &lt;i&gt;"));
     }
 
     #[test]

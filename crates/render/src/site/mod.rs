@@ -74,6 +74,7 @@ impl Report {
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         templates.set_syntax(syntax.map_err(|source| template_fault("syntax", source))?);
+        templates.add_filter("prose", log::prose);
         for (name, source) in [
             ("base.html", include_str!("../../templates/base.html")),
             ("macros.html", include_str!("../../templates/macros.html")),

@@ -1,10 +1,10 @@
 //! What the pages say, as values: every number already words, every text already visible. Templates only place it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Value, context};
 use wheeltapper_core::{
-    Artifact, Outcome, Phase, PhaseReport, Record, Status, cause::Cause, evidence::Installed,
+    Artifact, EvidenceLine, Outcome, Phase, PhaseReport, Record, Status, cause::Cause, evidence::Installed,
 };
 
 use super::{
@@ -140,9 +140,18 @@ pub(crate) fn figures(figures: &Figures) -> Value {
         unsupported => figures.count(Outcome::Unsupported),
         farm => figures.count(Outcome::FarmError),
         share,
-        core => seconds(figures.core_seconds()),
+        core => rough(figures.core_seconds()),
         reused => figures.reused(),
         bar,
+    }
+}
+
+/// Seconds in one figure and one unit.
+fn rough(time: f64) -> String {
+    match time {
+        time if time >= 5400.0 => format!("{:.1} h", time / 3600.0),
+        time if time >= 90.0 => format!("{:.0} min", time / 60.0),
+        time => seconds(time),
     }
 }
 
@@ -315,10 +324,9 @@ fn cause_view(cause: &Cause, logs: &BTreeMap<Phase, Vec<u8>>, log: &str) -> Valu
         .iter()
         .take(40)
         .map(|line| {
-            let linked = line.line > 0 && logs.contains_key(&line.phase);
             context! {
                 place => if line.line > 0 { format!("{}:{}", line.phase, line.line) } else { line.phase.to_string() },
-                href => linked.then(|| format!("{log}#{}-{}", line.phase, line.line)),
+                href => is_in_log(line, logs).then(|| format!("{log}#{}-{}", line.phase, line.line)),
                 text => one_line(&line.text, MESSAGE),
             }
         })
@@ -328,6 +336,12 @@ fn cause_view(cause: &Cause, logs: &BTreeMap<Phase, Vec<u8>>, log: &str) -> Valu
         phase => cause.phase.as_str(), blame => visible(&blamed(cause.blame.as_str(), cause.dependency.as_ref())),
         confidence => cause.confidence.as_str(), evidence,
     }
+}
+
+/// Whether a log has the line that is named; evidence may rest on something else (line 0), or on a log not kept.
+fn is_in_log(line: &EvidenceLine, logs: &BTreeMap<Phase, Vec<u8>>) -> bool {
+    let lines = logs.get(&line.phase).map_or(0, |log| String::from_utf8_lossy(log).lines().count());
+    (1..=lines).contains(&line.line)
 }
 
 fn installed(item: &Installed) -> Value {
@@ -392,7 +406,9 @@ pub(crate) fn log(record: &Record, logs: &BTreeMap<Phase, Vec<u8>>) -> Value {
     let evidence = &record.evidence;
     let decisive = |phase: Phase| -> Vec<usize> {
         let cause = record.verdict.cause.iter().flat_map(|cause| &cause.evidence);
-        cause.filter(|line| line.phase == phase).map(|line| line.line).collect()
+        let lines: BTreeSet<usize> =
+            cause.filter(|line| is_in_log(line, logs) && line.phase == phase).map(|line| line.line).collect();
+        lines.into_iter().collect()
     };
     let phases: Vec<Value> = logs
         .iter()
