@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Where the installer stands inside a sandbox.
-pub(crate) const UV: &str = "/usr/local/bin/uv";
+pub(crate) const UV: &str = "/installer/uv";
 
 /// What every slot shares.
 pub struct Agent {

@@ -18,6 +18,9 @@ use crate::{
     resolve::{LockedWheel, Question},
 };
 
+/// Files that the installer leaves on its own account.
+pub(crate) const INSTALLERS_OWN: &[&str] = &["env/.lock"];
+
 /// What the install left for later phases.
 pub(crate) struct Installation {
     /// The world after the install; what the install wrote is sealed.
@@ -205,7 +208,8 @@ fn written(cell: &mut Cell<'_>, world: &World) -> Result<BTreeSet<PathBuf>, Erro
     let mut clashes: BTreeMap<PathBuf, ChangeKind> = BTreeMap::new();
     let mut files = BTreeSet::new();
     for change in &changes.list {
-        if !change.path.starts_with("env") || change.file_type == FileType::Directory {
+        let installers_own = INSTALLERS_OWN.iter().any(|own| change.path == Path::new(own));
+        if !change.path.starts_with("env") || change.file_type == FileType::Directory || installers_own {
             continue;
         }
         match change.kind {

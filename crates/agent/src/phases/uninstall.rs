@@ -9,7 +9,7 @@ use wheeltapper_sandbox::{ChangeKind, Changes, FileType};
 use crate::{
     cell::{Cell, Step, shown_path},
     error::Error,
-    phases::install::Installation,
+    phases::install::{INSTALLERS_OWN, Installation},
 };
 
 /// The most paths that a record lists.
@@ -69,6 +69,7 @@ fn compare(cell: &mut Cell<'_>, installation: &Installation, changes: &Changes) 
         .filter(|change| change.path.starts_with("env") && change.file_type != FileType::Directory)
         .filter(|change| change.kind != ChangeKind::Created && !installation.files.contains(&change.path))
         .filter(|change| !is_bytecode(&change.path))
+        .filter(|change| !INSTALLERS_OWN.iter().any(|own| change.path == Path::new(own)))
         .map(|change| shown_path(&change.path))
         .take(MOST)
         .collect();
