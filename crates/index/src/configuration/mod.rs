@@ -160,7 +160,7 @@ impl Configuration {
     ) -> Result<Self> {
         let mut notes = Vec::new();
         let mut found = uv::settings(surroundings)?;
-        if let Some(program) = uv {
+        if let Some(program) = uv.filter(|_| uv::is_configured(surroundings)) {
             match uv::ask(surroundings, program, &found).await {
                 Ok(asked) => found = asked,
                 Err(reason) => notes.push(format!("uv does not tell its index: {reason}")),

@@ -115,6 +115,13 @@ fn files(surroundings: &Surroundings) -> Vec<std::path::PathBuf> {
     files
 }
 
+/// Whether there is anything that could configure an index for uv. Where there is not, asking uv, which starts
+/// a Python on the way, would take a third of a second for nothing.
+pub(super) fn is_configured(surroundings: &Surroundings) -> bool {
+    surroundings.variables.keys().any(|name| name.starts_with("UV_") && name.contains("INDEX"))
+        || files(surroundings).iter().any(|path| path.exists())
+}
+
 /// `name=address` or an address.
 fn named(surroundings: &Surroundings, word: &str, from: &str) -> Result<Index> {
     let name_end = word.find('=').filter(|at| !word[..*at].contains([':', '/']));

@@ -271,3 +271,19 @@ proptest! {
         let _ = open_zip(Cursor::new(bytes), "x");
     }
 }
+
+#[test]
+fn wheels_are_unpacked_as_they_are_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("six-1.0-py3-none-any.whl");
+    fs::write(
+        &archive,
+        crate::testing::wheel_of("six", "1.0", &[("six-1.0.data/scripts/six", b"#!python\n")]),
+    )
+    .unwrap();
+    let found = wheel(&archive, &folder.path().join("out"), &Limits::default()).unwrap();
+    assert_eq!(found.root, folder.path().join("out"));
+    assert!(found.root.join("six-1.0.data/scripts/six").is_file());
+    assert_eq!(found.files.len(), 4);
+    assert!(found.notes.is_empty());
+}
