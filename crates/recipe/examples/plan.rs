@@ -23,7 +23,10 @@ impl Folder {
                 } else if kind.is_file() {
                     let path = entry.path();
                     let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-                    files.push(TreeFile { path: relative, size: entry.metadata().map_or(0, |data| data.len()) });
+                    files.push(TreeFile {
+                        path: relative,
+                        size: entry.metadata().map_or(0, |data| data.len()),
+                    });
                 }
             }
         }
@@ -49,12 +52,18 @@ fn main() {
         let root = Path::new(&argument);
         let folder = Folder::new(root);
         let metadata = fs::read_to_string(root.join("PKG-INFO")).unwrap_or_default();
-        let headers: Vec<(&str, &str)> =
-            metadata.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(": ")).collect();
-        let all = |name: &str| headers.iter().filter(|header| header.0 == name).map(|header| header.1).collect::<Vec<_>>();
+        let headers: Vec<(&str, &str)> = metadata
+            .lines()
+            .take_while(|line| !line.is_empty())
+            .filter_map(|line| line.split_once(": "))
+            .collect();
+        let all = |name: &str| {
+            headers.iter().filter(|header| header.0 == name).map(|header| header.1).collect::<Vec<_>>()
+        };
         let name = all("Name").first().map_or("unknown", |name| name).to_owned();
         let project: ProjectName = name.parse().unwrap_or_else(|_| "unknown".parse().expect("a name"));
-        let version: Version = all("Version").first().and_then(|text| text.parse().ok()).unwrap_or_else(|| Version::new([0]));
+        let version: Version =
+            all("Version").first().and_then(|text| text.parse().ok()).unwrap_or_else(|| Version::new([0]));
         let mut extras: BTreeMap<String, Vec<String>> =
             all("Provides-Extra").into_iter().map(|extra| (extra.to_owned(), Vec::new())).collect();
         let mut runtime = Vec::new();
@@ -69,7 +78,10 @@ fn main() {
             }
         }
         let (import_names, installed_files) = guess_wheel(&folder, &project);
-        let native = folder.files.iter().any(|file| [".c", ".pyx", ".cpp", ".rs"].iter().any(|end| file.path.ends_with(end)));
+        let native = folder
+            .files
+            .iter()
+            .any(|file| [".c", ".pyx", ".cpp", ".rs"].iter().any(|end| file.path.ends_with(end)));
         let about = About {
             project: &project,
             version: &version,
@@ -78,18 +90,35 @@ fn main() {
             native,
             runtime_requirements: runtime,
             provides_extra: extras,
-            interpreter: Interpreter { version: (3, 13), implementation: "cpython".into(), platform: "linux".into() },
+            interpreter: Interpreter {
+                version: (3, 13),
+                implementation: "cpython".into(),
+                platform: "linux".into(),
+            },
         };
         let start = Instant::now();
         let plans = plan(&folder, &about);
-        println!("== {project} {version} ({} files, {:.1} ms)", folder.files.len(), start.elapsed().as_secs_f64() * 1e3);
+        println!(
+            "== {project} {version} ({} files, {:.1} ms)",
+            folder.files.len(),
+            start.elapsed().as_secs_f64() * 1e3
+        );
         println!("   modules {:?}, native {native}, tests {}", about.import_names, plans.expected_tests);
         if let Some(none) = plans.none {
             println!("   none: {none}");
         }
         for (number, plan) in plans.plans.iter().enumerate() {
-            println!("   {}. {} in {} ({})", number + 1, plan.command.join(" "), plan.directory, plan.working);
-            println!("      requires {:?} extras {:?} env {:?} expects {:?}", plan.requirements, plan.extras, plan.environment, plan.expected_tests);
+            println!(
+                "   {}. {} in {} ({})",
+                number + 1,
+                plan.command.join(" "),
+                plan.directory,
+                plan.working
+            );
+            println!(
+                "      requires {:?} extras {:?} env {:?} expects {:?}",
+                plan.requirements, plan.extras, plan.environment, plan.expected_tests
+            );
             if number == 0 || std::env::var_os("ALL").is_some() {
                 for why in &plan.why {
                     println!("      - {why}");
@@ -97,7 +126,10 @@ fn main() {
             }
         }
         for inferred in &plans.inferred {
-            println!("   inferred {} for {} ({}:{:?})", inferred.project, inferred.needed_for, inferred.file, inferred.line);
+            println!(
+                "   inferred {} for {} ({}:{:?})",
+                inferred.project, inferred.needed_for, inferred.file, inferred.line
+            );
         }
         for ignored in plans.ignored.iter().take(5) {
             println!("   ignored {}: {} {}", ignored.file, ignored.what, ignored.because);
@@ -119,19 +151,33 @@ fn guess_wheel(folder: &Folder, project: &ProjectName) -> (Vec<String>, Vec<Stri
             .files
             .iter()
             .filter_map(|file| {
-                let path = ["src/", "lib/", "python/"].iter().find_map(|prefix| file.path.strip_prefix(prefix)).unwrap_or(&file.path);
-                path.strip_suffix("/__init__.py").or(path.strip_suffix(".py")).filter(|top| !top.contains('/')).map(str::to_owned)
+                let path = ["src/", "lib/", "python/"]
+                    .iter()
+                    .find_map(|prefix| file.path.strip_prefix(prefix))
+                    .unwrap_or(&file.path);
+                path.strip_suffix("/__init__.py")
+                    .or(path.strip_suffix(".py"))
+                    .filter(|top| !top.contains('/'))
+                    .map(str::to_owned)
             })
             .collect();
         tops.sort();
         tops.dedup();
-        names = tops.iter().filter(|top| **top == wanted || **top == short || folder.has(&format!("src/{top}/__init__.py"))).cloned().collect();
+        names = tops
+            .iter()
+            .filter(|top| **top == wanted || **top == short || folder.has(&format!("src/{top}/__init__.py")))
+            .cloned()
+            .collect();
     }
     let without_tests = std::env::var_os("WITHOUT_TESTS").is_some();
     let mut files = Vec::new();
     for file in &folder.files {
-        let path = ["src/", "lib/", "python/"].iter().find_map(|prefix| file.path.strip_prefix(prefix)).unwrap_or(&file.path);
-        let mine = names.iter().any(|name| path == format!("{name}.py") || path.starts_with(&format!("{name}/")));
+        let path = ["src/", "lib/", "python/"]
+            .iter()
+            .find_map(|prefix| file.path.strip_prefix(prefix))
+            .unwrap_or(&file.path);
+        let mine =
+            names.iter().any(|name| path == format!("{name}.py") || path.starts_with(&format!("{name}/")));
         if mine && !(without_tests && path.contains("test")) {
             files.push(path.to_owned());
         }

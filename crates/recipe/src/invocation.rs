@@ -57,10 +57,15 @@ fn of_python(words: &[String]) -> Option<(Tool, Vec<String>)> {
                 return match module {
                     "pytest" | "py.test" => {
                         let head = ["python", "-m", "pytest"].map(str::to_owned);
-                        Some((Tool::Pytest, without_coverage(&head.into_iter().chain(rest).collect::<Vec<_>>())))
+                        Some((
+                            Tool::Pytest,
+                            without_coverage(&head.into_iter().chain(rest).collect::<Vec<_>>()),
+                        ))
                     }
                     "unittest" | "unittest2" => Some((Tool::Unittest, words.to_vec())),
-                    "django" if rest.first().is_some_and(|word| word == "test") => Some((Tool::Django, words.to_vec())),
+                    "django" if rest.first().is_some_and(|word| word == "test") => {
+                        Some((Tool::Django, words.to_vec()))
+                    }
                     "nose" => Some((Tool::Nose, words.to_vec())),
                     module if module.split('.').any(is_test_word) => Some((Tool::Script, words.to_vec())),
                     _ => None,
@@ -76,7 +81,9 @@ fn of_python(words: &[String]) -> Option<(Tool, Vec<String>)> {
             script if script.ends_with(".py") => {
                 let stem = script.rsplit('/').next().unwrap_or(script).trim_end_matches(".py").to_lowercase();
                 let runs = is_test_word(&stem)
-                    || ["runtest", "run_test", "test_runner", "testrunner", "alltests"].iter().any(|part| stem.contains(part));
+                    || ["runtest", "run_test", "test_runner", "testrunner", "alltests"]
+                        .iter()
+                        .any(|part| stem.contains(part));
                 return runs.then(|| (Tool::Script, words.to_vec()));
             }
             _ => return None,
@@ -86,7 +93,10 @@ fn of_python(words: &[String]) -> Option<(Tool, Vec<String>)> {
 }
 
 fn is_test_word(word: &str) -> bool {
-    matches!(word, "test" | "tests" | "testing" | "unittests") || word.starts_with("test_") || word.ends_with("_test") || word.ends_with("_tests")
+    matches!(word, "test" | "tests" | "testing" | "unittests")
+        || word.starts_with("test_")
+        || word.ends_with("_test")
+        || word.ends_with("_tests")
 }
 
 /// Takes away what stands around the runner. `None` when nothing is left.
@@ -134,9 +144,9 @@ fn unwrap(words: &[String]) -> Option<Vec<String>> {
 }
 
 fn is_python(name: &str) -> bool {
-    name.strip_prefix("python").or_else(|| name.strip_prefix("pypy")).is_some_and(|rest| {
-        rest.chars().all(|c| c.is_ascii_digit() || c == '.')
-    })
+    name.strip_prefix("python")
+        .or_else(|| name.strip_prefix("pypy"))
+        .is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
 }
 
 /// What `coverage run …` runs.
@@ -145,13 +155,16 @@ fn of_coverage(words: &[String]) -> Vec<String> {
     while let Some(word) = words.get(at) {
         match word.as_str() {
             "-m" | "--module" => break,
-            "--source" | "--rcfile" | "--omit" | "--include" | "--context" | "--concurrency" | "--data-file" => at += 2,
+            "--source" | "--rcfile" | "--omit" | "--include" | "--context" | "--concurrency"
+            | "--data-file" => at += 2,
             flag if flag.starts_with('-') => at += 1,
             _ => break,
         }
     }
     let rest = words.get(at..).unwrap_or_default().iter();
-    std::iter::once("python".to_owned()).chain(rest.map(|word| if word == "--module" { "-m".to_owned() } else { word.clone() })).collect()
+    std::iter::once("python".to_owned())
+        .chain(rest.map(|word| if word == "--module" { "-m".to_owned() } else { word.clone() }))
+        .collect()
 }
 
 /// A pytest command line without the options of pytest-cov and without report files.
@@ -162,7 +175,13 @@ fn without_coverage(words: &[String]) -> Vec<String> {
         let name = word.split('=').next().unwrap_or(word);
         let takes_value = matches!(
             name,
-            "--cov-report" | "--cov-config" | "--cov-fail-under" | "--cov-context" | "--junitxml" | "--junit-xml" | "--basetemp"
+            "--cov-report"
+                | "--cov-config"
+                | "--cov-fail-under"
+                | "--cov-context"
+                | "--junitxml"
+                | "--junit-xml"
+                | "--basetemp"
         );
         if takes_value {
             if name.len() == word.len() {
@@ -215,7 +234,15 @@ mod tests {
 
     #[test]
     fn other_programs_are_not_tests() {
-        for line in ["flake8 src", "python setup.py test", "mypy", "python -m build", "coverage report", "python docs/make.py", "make test"] {
+        for line in [
+            "flake8 src",
+            "python setup.py test",
+            "mypy",
+            "python -m build",
+            "coverage report",
+            "python docs/make.py",
+            "make test",
+        ] {
             assert_eq!(commands(line).first().and_then(interpret), None, "{line}");
         }
     }

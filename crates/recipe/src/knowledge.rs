@@ -6,10 +6,13 @@ use std::{
     sync::LazyLock,
 };
 
-static STDLIB: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("../data/stdlib.txt").lines().collect());
+static STDLIB: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("../data/stdlib.txt").lines().collect());
 
 fn rows(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
-    text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(|line| line.split(',').collect())
+    text.lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .map(|line| line.split(',').collect())
 }
 
 static PROVIDERS: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {

@@ -10,7 +10,7 @@ use crate::{
     declared::{Declaration, Declared, Tier},
     invocation::Tool,
     knowledge::{Implies, is_stdlib, plugin, providers},
-    pytest_config::PytestConfig,
+    pytest_config::{PytestConfig, default_patterns, matches},
     python::facts::top,
     requirement::{List, Specifier, specifier},
     survey::{Survey, TestFile},
@@ -38,14 +38,87 @@ pub(crate) struct Basis<'a> {
 
 /// Tools that development lists hold and no test needs, unless it imports them.
 const DEVELOPMENT_TOOLS: &[&str] = &[
-    "black", "flake8", "mypy", "sphinx", "tox", "nox", "pre-commit", "twine", "build", "wheel", "ruff", "isort", "pylint",
-    "coverage", "coveralls", "codecov", "bumpversion", "bump2version", "bump-my-version", "pyright", "bandit", "check-manifest",
-    "furo", "sphinx-rtd-theme", "mkdocs", "mkdocs-material", "pydocstyle", "pycodestyle", "pyflakes", "autopep8", "yapf",
-    "towncrier", "zest-releaser", "releases", "invoke", "ipython", "jupyter", "jupyterlab", "notebook", "watchdog", "commitizen",
-    "safety", "pip-tools", "pip", "setuptools", "hatch", "poetry", "pdm", "uv", "cibuildwheel", "codespell", "pyroma", "interrogate",
-    "vulture", "docutils", "recommonmark", "myst-parser", "sphinx-autobuild", "sphinx-copybutton", "sphinx-click", "asv", "ipdb", "pdbpp",
-    "pyupgrade", "doc8", "darglint", "pep8-naming", "flake8-bugbear", "flake8-docstrings", "setuptools-scm", "versioneer", "tox-uv",
-    "check-wheel-contents", "readme-renderer", "gitchangelog", "mkdocstrings", "pdoc", "pdoc3", "pur", "rope", "tox-gh-actions",
+    "black",
+    "flake8",
+    "mypy",
+    "sphinx",
+    "tox",
+    "nox",
+    "pre-commit",
+    "twine",
+    "build",
+    "wheel",
+    "ruff",
+    "isort",
+    "pylint",
+    "coverage",
+    "coveralls",
+    "codecov",
+    "bumpversion",
+    "bump2version",
+    "bump-my-version",
+    "pyright",
+    "bandit",
+    "check-manifest",
+    "furo",
+    "sphinx-rtd-theme",
+    "mkdocs",
+    "mkdocs-material",
+    "pydocstyle",
+    "pycodestyle",
+    "pyflakes",
+    "autopep8",
+    "yapf",
+    "towncrier",
+    "zest-releaser",
+    "releases",
+    "invoke",
+    "ipython",
+    "jupyter",
+    "jupyterlab",
+    "notebook",
+    "watchdog",
+    "commitizen",
+    "safety",
+    "pip-tools",
+    "pip",
+    "setuptools",
+    "hatch",
+    "poetry",
+    "pdm",
+    "uv",
+    "cibuildwheel",
+    "codespell",
+    "pyroma",
+    "interrogate",
+    "vulture",
+    "docutils",
+    "recommonmark",
+    "myst-parser",
+    "sphinx-autobuild",
+    "sphinx-copybutton",
+    "sphinx-click",
+    "asv",
+    "ipdb",
+    "pdbpp",
+    "pyupgrade",
+    "doc8",
+    "darglint",
+    "pep8-naming",
+    "flake8-bugbear",
+    "flake8-docstrings",
+    "setuptools-scm",
+    "versioneer",
+    "tox-uv",
+    "check-wheel-contents",
+    "readme-renderer",
+    "gitchangelog",
+    "mkdocstrings",
+    "pdoc",
+    "pdoc3",
+    "pur",
+    "rope",
+    "tox-gh-actions",
 ];
 
 /// Plugins of one purpose: where one is declared, the other is not added.
@@ -64,7 +137,7 @@ const ALTERNATIVES: &[(&str, &[&str])] = &[
 ];
 
 /// Works out the requirements for a runner.
-pub(crate) fn needs(basis: &Basis, tool: Tool, preferred: Option<(Tier, &str)>) -> Needs {
+pub(crate) fn needs(basis: &Basis, tool: Tool, preferred: Option<&str>) -> Needs {
     let mut needs = Needs::default();
     let runs_pytest = tool == Tool::Pytest;
     let chosen = choose(basis, preferred);
@@ -77,7 +150,12 @@ pub(crate) fn needs(basis: &Basis, tool: Tool, preferred: Option<(Tier, &str)>) 
     if runs_pytest {
         needs.want(basis, "pytest", "the runner", None);
         for (project, why) in basis.config.map(PytestConfig::plugins).unwrap_or_default() {
-            needs.want(basis, project, &why, basis.config.map(|config| (config.file.as_str(), Some(config.line))));
+            needs.want(
+                basis,
+                project,
+                &why,
+                basis.config.map(|config| (config.file.as_str(), Some(config.line))),
+            );
         }
         implied_by_sources(basis, &mut needs);
     } else if tool == Tool::Nose {
@@ -88,17 +166,21 @@ pub(crate) fn needs(basis: &Basis, tool: Tool, preferred: Option<(Tier, &str)>) 
 }
 
 /// The declared lists to install whole: all of the strongest tier that asks for anything.
-fn choose<'a>(basis: &'a Basis, preferred: Option<(Tier, &str)>) -> Vec<&'a Declaration> {
+fn choose<'a>(basis: &'a Basis, preferred: Option<&str>) -> Vec<&'a Declaration> {
     let usable = |declaration: &&Declaration| {
-        !declaration.list.is_empty() && declaration.tier != Tier::Plain && (declaration.tier != Tier::Cibuildwheel || basis.about.native)
+        !declaration.list.is_empty()
+            && declaration.tier != Tier::Plain
+            && (declaration.tier != Tier::Cibuildwheel || basis.about.native)
     };
     let lists = &basis.declared.lists;
-    if let Some((tier, name)) = preferred
-        && let Some(found) = lists.iter().filter(usable).find(|list| list.tier == tier && list.name == name)
+    if let Some(name) = preferred
+        && let Some(found) = lists.iter().filter(usable).find(|list| list.name == name)
     {
         return vec![found];
     }
-    let Some(best) = lists.iter().filter(usable).map(|declaration| declaration.tier).min() else { return Vec::new() };
+    let Some(best) = lists.iter().filter(usable).map(|declaration| declaration.tier).min() else {
+        return Vec::new();
+    };
     let of = |tier: Tier| lists.iter().filter(usable).filter(move |declaration| declaration.tier == tier);
     match best {
         // Groups and extras for tests complete each other; files and environments are variants of one list.
@@ -107,8 +189,10 @@ fn choose<'a>(basis: &'a Basis, preferred: Option<(Tier, &str)>) -> Vec<&'a Decl
                 let name = declaration.name.rsplit(' ').next().unwrap_or("");
                 crate::declared::purpose(name) == crate::declared::Purpose::Test
             };
-            let all: Vec<_> = of(Tier::Cibuildwheel).chain(of(Tier::TestGroup)).chain(of(Tier::TestExtra)).collect();
-            let main: Vec<_> = all.iter().copied().filter(|list| list.tier == Tier::Cibuildwheel || exact(list)).collect();
+            let all: Vec<_> =
+                of(Tier::Cibuildwheel).chain(of(Tier::TestGroup)).chain(of(Tier::TestExtra)).collect();
+            let main: Vec<_> =
+                all.iter().copied().filter(|list| list.tier == Tier::Cibuildwheel || exact(list)).collect();
             if main.is_empty() { all.into_iter().take(1).collect() } else { main }
         }
         best => of(best).take(1).collect(),
@@ -141,7 +225,10 @@ impl Needs {
         }
         for placed in specifiers {
             let project = &placed.specifier.project;
-            if declaration.tier == Tier::Dev && DEVELOPMENT_TOOLS.contains(&project.as_str()) && !is_imported(basis, project) {
+            if declaration.tier == Tier::Dev
+                && DEVELOPMENT_TOOLS.contains(&project.as_str())
+                && !is_imported(basis, project)
+            {
                 self.ignored.push(Ignored {
                     file: placed.file.clone(),
                     line: Some(placed.line),
@@ -167,7 +254,10 @@ impl Needs {
     fn want(&mut self, basis: &Basis, project: &str, because: &str, at: Option<(&str, Option<u32>)>) {
         let Ok(name) = project.parse::<ProjectName>() else { return };
         let alternative = ALTERNATIVES.iter().find(|row| row.0 == project).map_or(&[][..], |row| row.1);
-        if self.projects.contains(&name) || alternative.iter().any(|other| self.projects.iter().any(|have| have.as_str() == *other)) {
+        if name == *basis.about.project
+            || self.projects.contains(&name)
+            || alternative.iter().any(|other| self.projects.iter().any(|have| have.as_str() == *other))
+        {
             return;
         }
         self.projects.insert(name.clone());
@@ -212,8 +302,13 @@ fn declared_elsewhere(basis: &Basis, project: &ProjectName) -> Option<(Specifier
     let mut lists: Vec<&Declaration> = basis.declared.lists.iter().collect();
     lists.sort_by_key(|list| list.tier);
     for declaration in lists {
-        if let Some(placed) = declaration.list.specifiers.iter().find(|placed| placed.specifier.project == *project) {
-            return Some((placed.specifier.clone(), format!("{} ({})", declaration.name, place(&placed.file, placed.line))));
+        if let Some(placed) =
+            declaration.list.specifiers.iter().find(|placed| placed.specifier.project == *project)
+        {
+            return Some((
+                placed.specifier.clone(),
+                format!("{} ({})", declaration.name, place(&placed.file, placed.line)),
+            ));
         }
     }
     None
@@ -224,7 +319,13 @@ fn files<'a>(basis: &'a Basis) -> Vec<&'a TestFile> {
     let survey = basis.survey;
     let mut mentioned: BTreeSet<&str> = BTreeSet::new();
     let is_root = |file: &TestFile| matches!(file_name(&file.path), "conftest.py" | "__init__.py");
-    let mut found: Vec<&TestFile> = survey.tests.iter().chain(survey.helpers.iter().filter(|file| is_root(file))).collect();
+    let patterns = basis.config.map_or_else(default_patterns, PytestConfig::patterns);
+    let is_collected = |file: &TestFile| patterns.iter().any(|pattern| matches(pattern, &file.path));
+    let any_collected = survey.tests.iter().any(is_collected);
+    let (collected, others): (Vec<&TestFile>, Vec<&TestFile>) =
+        survey.tests.iter().partition(|file| !any_collected || is_collected(file));
+    let mut found: Vec<&TestFile> =
+        collected.into_iter().chain(survey.helpers.iter().filter(|file| is_root(file))).collect();
     let mention = |file: &'a TestFile, mentioned: &mut BTreeSet<&'a str>| {
         for import in &file.facts.imports {
             mentioned.extend(import.module.split('.'));
@@ -235,7 +336,7 @@ fn files<'a>(basis: &'a Basis) -> Vec<&'a TestFile> {
     for file in &found {
         mention(file, &mut mentioned);
     }
-    let helpers = survey.helpers.iter().filter(|file| {
+    let helpers = others.into_iter().chain(&survey.helpers).filter(|file| {
         !is_root(file) && !file.installed && mentioned.contains(file_name(&file.path).trim_end_matches(".py"))
     });
     found.extend(helpers);
@@ -243,7 +344,11 @@ fn files<'a>(basis: &'a Basis) -> Vec<&'a TestFile> {
 }
 
 fn is_imported(basis: &Basis, project: &ProjectName) -> bool {
-    basis.survey.all().flat_map(|file| &file.facts.imports).any(|import| provides(project, top(&import.module)))
+    basis
+        .survey
+        .all()
+        .flat_map(|file| &file.facts.imports)
+        .any(|import| provides(project, top(&import.module)))
 }
 
 /// True when a project of this name is known, or by its name likely, to provide a top-level module.
@@ -255,14 +360,32 @@ fn provides(project: &ProjectName, module: &str) -> bool {
         || name == wanted
         || name.strip_prefix("python").is_some_and(|rest| rest == wanted)
         || name.strip_suffix("python").is_some_and(|rest| rest == wanted)
-        || name.strip_prefix("py").is_some_and(|rest| rest == wanted)
+        || name.strip_prefix("py").or_else(|| name.strip_suffix("py")).is_some_and(|rest| rest == wanted)
         || (project == "pytest" && matches!(module, "_pytest" | "py" | "pluggy" | "iniconfig" | "packaging"))
-        || (wanted.len() > 3 && project.split('-').next().is_some_and(|first| first == wanted) && is_namespace(module))
+        || (wanted.len() > 3
+            && project.split('-').next().is_some_and(|first| first == wanted)
+            && is_namespace(module))
 }
 
 /// Names that many projects share.
 fn is_namespace(module: &str) -> bool {
-    matches!(module, "zope" | "google" | "azure" | "backports" | "jaraco" | "sphinxcontrib" | "plone" | "aws" | "opentelemetry" | "ruamel" | "keyrings" | "repoze" | "collective" | "airflow")
+    matches!(
+        module,
+        "zope"
+            | "google"
+            | "azure"
+            | "backports"
+            | "jaraco"
+            | "sphinxcontrib"
+            | "plone"
+            | "aws"
+            | "opentelemetry"
+            | "ruamel"
+            | "keyrings"
+            | "repoze"
+            | "collective"
+            | "airflow"
+    )
 }
 
 /// Plugins that fixtures and markers in the sources need.
@@ -274,18 +397,39 @@ fn implied_by_sources(basis: &Basis, needs: &mut Needs) {
         .flat_map(|file| file.facts.fixtures.iter())
         .map(String::as_str)
         .collect();
-    let registered = basis.config.and_then(|config| config.keys.iter().find(|key| key.0 == "markers")).map_or("", |key| &key.1);
+    let of_own = |plugin: &String| {
+        basis.about.import_names.iter().any(|own| top(own) == top(plugin))
+            || basis.survey.local_modules.contains(top(plugin))
+    };
+    if basis.survey.all().any(|file| file.facts.plugins.iter().any(of_own)) {
+        // Fixtures come from a plugin of the release's own, which was not read.
+        return;
+    }
+    let registered = basis
+        .config
+        .and_then(|config| config.keys.iter().find(|key| key.0 == "markers"))
+        .map_or("", |key| &key.1);
     for file in files(basis) {
         for parameter in file.facts.parameters.iter().filter(|name| !defined.contains(name.as_str())) {
             if let Some(project) = plugin(Implies::Fixture, parameter) {
-                needs.want(basis, project, &format!("{} uses the fixture {parameter}", file.path), Some((&file.path, None)));
+                needs.want(
+                    basis,
+                    project,
+                    &format!("{} uses the fixture {parameter}", file.path),
+                    Some((&file.path, None)),
+                );
             }
         }
         for mark in &file.facts.marks {
             if let Some(project) = plugin(Implies::Mark, mark)
                 && !registered.split_whitespace().any(|word| word.trim_end_matches(':') == mark)
             {
-                needs.want(basis, project, &format!("{} uses pytest.mark.{mark}", file.path), Some((&file.path, None)));
+                needs.want(
+                    basis,
+                    project,
+                    &format!("{} uses pytest.mark.{mark}", file.path),
+                    Some((&file.path, None)),
+                );
             }
         }
     }
@@ -305,7 +449,11 @@ fn imported(basis: &Basis, needs: &mut Needs) {
     for file in files(basis) {
         for import in &file.facts.imports {
             let module = top(&import.module);
-            if is_stdlib(module) || module.is_empty() || !module.is_ascii() || file.facts.optional.contains(module) {
+            if is_stdlib(module)
+                || module.is_empty()
+                || !module.is_ascii()
+                || file.facts.optional.contains(module)
+            {
                 continue;
             }
             if own.contains(module) && !is_namespace(module) {
@@ -315,7 +463,9 @@ fn imported(basis: &Basis, needs: &mut Needs) {
         }
     }
     for (module, (file, dotted, line)) in wanted.into_iter().take(60) {
-        if needs.projects.iter().any(|project| provides(project, module)) || (is_namespace(module) && own.contains(module)) {
+        if needs.projects.iter().any(|project| provides(project, module))
+            || (is_namespace(module) && own.contains(module))
+        {
             continue;
         }
         let because = format!("{}:{line} imports {module}", file.path);
@@ -330,13 +480,19 @@ fn imported(basis: &Basis, needs: &mut Needs) {
         if let Some(placed) = declared {
             needs.projects.insert(placed.specifier.project.clone());
             needs.requirements.push(placed.specifier.text.clone());
-            needs.why.push(format!("requirement {} from {}: {because}", placed.specifier.text, place(&placed.file, placed.line)));
+            needs.why.push(format!(
+                "requirement {} from {}: {because}",
+                placed.specifier.text,
+                place(&placed.file, placed.line)
+            ));
             continue;
         }
         let project = match providers(module).first() {
             Some(project) => Some((*project).to_owned()),
             // A namespace's top says nothing; its second level usually names the project.
-            None if is_namespace(module) => dotted.split('.').nth(1).map(|second| format!("{module}-{second}")),
+            None if is_namespace(module) => {
+                dotted.split('.').nth(1).map(|second| format!("{module}-{second}"))
+            }
             None => Some(module.to_owned()),
         };
         let Some(project) = project.and_then(|project| project.parse::<ProjectName>().ok()) else { continue };

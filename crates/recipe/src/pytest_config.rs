@@ -34,7 +34,12 @@ pub(crate) fn find(reader: &Reader, broken: &mut Vec<(String, u32, String)>) -> 
                     if let Some(section) = toml.root().get("pytest") {
                         return Some(from_toml(file, "[pytest]", section));
                     }
-                    return Some(PytestConfig { file: file.into(), section: "(empty)".into(), line: 1, ..Default::default() });
+                    return Some(PytestConfig {
+                        file: file.into(),
+                        section: "(empty)".into(),
+                        line: 1,
+                        ..Default::default()
+                    });
                 }
                 Err((line, message)) => broken.push((file.to_owned(), line, message)),
             }
@@ -78,8 +83,12 @@ pub(crate) fn find(reader: &Reader, broken: &mut Vec<(String, u32, String)>) -> 
 
 fn from_ini(file: &str, ini: &Ini, section: &str) -> Option<PytestConfig> {
     let found = ini.section(section)?;
-    let mut config =
-        PytestConfig { file: file.into(), section: format!("[{section}]"), line: found.line, ..Default::default() };
+    let mut config = PytestConfig {
+        file: file.into(),
+        section: format!("[{section}]"),
+        line: found.line,
+        ..Default::default()
+    };
     for entry in &found.entries {
         config.put(&entry.key, &entry.value, words(&entry.value), entry.line);
     }
@@ -143,12 +152,15 @@ impl PytestConfig {
 
     /// True when addopts choose how test modules are imported.
     pub(crate) fn has_import_mode(&self) -> bool {
-        self.addopts.iter().any(|option| option.starts_with("--import-mode")) || self.keys.iter().any(|key| key.0 == "import_mode")
+        self.addopts.iter().any(|option| option.starts_with("--import-mode"))
+            || self.keys.iter().any(|key| key.0 == "import_mode")
     }
 
     /// True when source modules are collected for their doctests.
     pub(crate) fn has_doctest_modules(&self) -> bool {
-        self.addopts.iter().any(|option| option.starts_with("--doctest-modules") || option.starts_with("--doctest-plus"))
+        self.addopts
+            .iter()
+            .any(|option| option.starts_with("--doctest-modules") || option.starts_with("--doctest-plus"))
             || self.keys.iter().any(|key| key.0 == "doctest_plus" && key.1 != "disabled")
     }
 
@@ -206,7 +218,10 @@ mod tests {
     #[test]
     fn the_search_is_pytests_own() {
         let tox = ("tox.ini", "[tox]\nx=1\n[pytest]\naddopts = -n4 --cov=x\n  -p no:timeout\ntimeout = 3\n");
-        let toml = ("pyproject.toml", "[tool.pytest.ini_options]\naddopts = ['-ra', '-k', 'a b']\ntestpaths='t u'\nasyncio_mode='auto'\n");
+        let toml = (
+            "pyproject.toml",
+            "[tool.pytest.ini_options]\naddopts = ['-ra', '-k', 'a b']\ntestpaths='t u'\nasyncio_mode='auto'\n",
+        );
         let found = config(&[tox]).unwrap();
         assert_eq!(found.addopts, ["-n4", "--cov=x", "-p", "no:timeout"]);
         let plugins: Vec<_> = found.plugins().into_iter().map(|plugin| plugin.0).collect();
@@ -215,7 +230,10 @@ mod tests {
         assert_eq!((found.file.as_str(), found.line, found.testpaths.len()), ("pyproject.toml", 1, 2));
         assert_eq!(found.plugins()[0].0, "pytest-asyncio");
         assert_eq!(config(&[tox, toml, ("pytest.ini", "")]).unwrap().file, "pytest.ini");
-        assert_eq!(config(&[("pyproject.toml", "[tool.pytest]\ntestpaths=['t']\n")]).unwrap().testpaths, ["t"]);
+        assert_eq!(
+            config(&[("pyproject.toml", "[tool.pytest]\ntestpaths=['t']\n")]).unwrap().testpaths,
+            ["t"]
+        );
         assert_eq!(config(&[("setup.cfg", "[pytest]\nx=1\n"), ("tox.ini", "[tox]\n")]), None);
         assert_eq!(config(&[("pyproject.toml", "tool = 3\n")]), None);
     }

@@ -52,11 +52,8 @@ pub(crate) fn specifier(text: &str) -> Result<Specifier, &'static str> {
     if text.chars().any(|c| c.is_control() || c == '{' || c == '$') {
         return Err("holds a placeholder or a control character");
     }
-    let (parsed, text) = match parse(text) {
-        Some(parsed) => (parsed, text.to_owned()),
-        // `a>=1 b` and `a (1.0)` are seen in old lists; what pip took once is tried with its parentheses' meaning.
-        None => return Err("not a requirement specifier (PEP 508)"),
-    };
+    let parsed = parse(text).ok_or("not a requirement specifier (PEP 508)")?;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if matches!(parsed.version_or_url, Some(pep508_rs::VersionOrUrl::Url(_))) {
         return Err("an address, never fetched");
     }
@@ -108,7 +105,8 @@ pub(crate) fn line(raw: &str, own: &ProjectName) -> Line {
             && rest.starts_with(['=', ' ', '\t', '.'])
         {
             let rest = rest.trim_start_matches(['=', ' ', '\t']);
-            return own_path(rest).map_or(Line::Refused("editable, or an address: never fetched"), Line::Itself);
+            return own_path(rest)
+                .map_or(Line::Refused("editable, or an address: never fetched"), Line::Itself);
         }
     }
     if text.starts_with('-') {
@@ -148,7 +146,13 @@ fn own_path(text: &str) -> Option<Vec<String>> {
     if !matches!(path.trim_end_matches('/'), "." | "{toxinidir}" | "{tox_root}") && path != "./" {
         return None;
     }
-    Some(extras.split(',').map(|extra| extra.trim().to_lowercase()).filter(|extra| !extra.is_empty()).collect())
+    Some(
+        extras
+            .split(',')
+            .map(|extra| extra.trim().to_lowercase())
+            .filter(|extra| !extra.is_empty())
+            .collect(),
+    )
 }
 
 /// One specifier with the place it stands at.
@@ -169,6 +173,7 @@ pub(crate) struct List {
     pub constraints: Vec<Specifier>,
     /// The line, its place, and why it was not taken.
     pub refused: Vec<(String, String, u32, &'static str)>,
+    /// Files and groups read so far, which are bounded.
     pub(crate) files: usize,
 }
 
@@ -178,13 +183,15 @@ impl List {
         self.specifiers.is_empty() && self.extras.is_empty()
     }
 
-    /// Takes one line in, reading the files it includes.
-    pub(crate) fn take(&mut self, reader: &Reader, own: &ProjectName, raw: &str, file: &str, number: u32) {
-        self.take_from(reader, own, raw, file, number, parent(file), &mut Vec::new());
-    }
-
     /// Takes one line in whose paths are relative to the tree's root, whatever file it stands in.
-    pub(crate) fn take_at_root(&mut self, reader: &Reader, own: &ProjectName, raw: &str, file: &str, number: u32) {
+    pub(crate) fn take_at_root(
+        &mut self,
+        reader: &Reader,
+        own: &ProjectName,
+        raw: &str,
+        file: &str,
+        number: u32,
+    ) {
         self.take_from(reader, own, raw, file, number, "", &mut Vec::new());
     }
 
@@ -243,7 +250,12 @@ impl List {
     fn read_file(&mut self, reader: &Reader, own: &ProjectName, path: &str, open: &mut Vec<String>) {
         self.files += 1;
         if self.files > MOST_FILES || open.len() > 20 || open.iter().any(|known| known == path) {
-            self.refused.push((path.to_owned(), path.to_owned(), 0, "included in a circle, or too many files"));
+            self.refused.push((
+                path.to_owned(),
+                path.to_owned(),
+                0,
+                "included in a circle, or too many files",
+            ));
             return;
         }
         let Some(text) = reader.text(path) else { return };
@@ -321,14 +333,18 @@ mod tests {
     #[test]
     fn files_include_files_and_circles_end() {
         let tree = MemoryTree::new()
-            .with("requirements/test.txt", "-r base.txt\n-c limits.txt\npytest \\\n  <9\n-r ../../outside.txt\n")
+            .with(
+                "requirements/test.txt",
+                "-r base.txt\n-c limits.txt\npytest \\\n  <9\n-r ../../outside.txt\n",
+            )
             .with("requirements/base.txt", "a\n-r test.txt\n")
             .with("requirements/limits.txt", "pytest<8\n");
         let reader = Reader::new(&tree);
         let mut list = List::default();
         list.take_file(&reader, &own(), "requirements/test.txt");
-        let texts: Vec<_> = list.specifiers.iter().map(|placed| (placed.specifier.text.as_str(), placed.line)).collect();
-        assert_eq!(texts, [("a", 1), ("pytest   <9", 3)]);
+        let texts: Vec<_> =
+            list.specifiers.iter().map(|placed| (placed.specifier.text.as_str(), placed.line)).collect();
+        assert_eq!(texts, [("a", 1), ("pytest <9", 3)]);
         assert_eq!(list.constraints[0].text, "pytest<8");
         assert_eq!(list.refused.len(), 2);
     }

@@ -56,22 +56,78 @@ pub(crate) struct Survey {
 }
 
 const NOT_OURS: &[&str] = &[
-    "_vendor", "vendor", "vendored", "_vendored", "third_party", "thirdparty", "third-party", "3rdparty", "extern", "externals",
-    "_externals", "node_modules", "site-packages", "build", "dist", "venv", ".venv", ".tox", ".nox", ".git", ".eggs",
-    "__pycache__", "_build", "subprojects", "submodules",
+    "_vendor",
+    "vendor",
+    "vendored",
+    "_vendored",
+    "third_party",
+    "thirdparty",
+    "third-party",
+    "3rdparty",
+    "extern",
+    "externals",
+    "_externals",
+    "node_modules",
+    "site-packages",
+    "build",
+    "dist",
+    "venv",
+    ".venv",
+    ".tox",
+    ".nox",
+    ".git",
+    ".eggs",
+    "__pycache__",
+    "_build",
+    "subprojects",
+    "submodules",
 ];
 
 const PERIPHERAL: &[&str] = &[
-    "doc", "docs", "example", "examples", "sample", "samples", "demo", "demos", "benchmark", "benchmarks", "bench", "perf",
-    "performance", "tools", "scripts", "ci", "packaging", "fuzz", "fuzzing", "contrib", "templates", "skeletons", "stubs",
-    "tutorial", "tutorials", "recipes", "notebooks", "integration_tests_external",
+    "doc",
+    "docs",
+    "example",
+    "examples",
+    "sample",
+    "samples",
+    "demo",
+    "demos",
+    "benchmark",
+    "benchmarks",
+    "bench",
+    "perf",
+    "performance",
+    "tools",
+    "scripts",
+    "ci",
+    "packaging",
+    "fuzz",
+    "fuzzing",
+    "contrib",
+    "templates",
+    "skeletons",
+    "stubs",
+    "tutorial",
+    "tutorials",
+    "recipes",
+    "notebooks",
+    "integration_tests_external",
 ];
 
 /// True for a folder's name that says: tests.
 pub(crate) fn is_test_folder(name: &str) -> bool {
     matches!(
         name.to_ascii_lowercase().as_str(),
-        "test" | "tests" | "testing" | "unittests" | "unittest" | "unit_tests" | "unit_test" | "testsuite" | "test_suite" | "testcases"
+        "test"
+            | "tests"
+            | "testing"
+            | "unittests"
+            | "unittest"
+            | "unit_tests"
+            | "unit_test"
+            | "testsuite"
+            | "test_suite"
+            | "testcases"
     ) || name.starts_with("test_")
         || name.starts_with("tests_")
         || name.ends_with("_tests")
@@ -85,25 +141,36 @@ fn has_test_name(name: &str) -> bool {
         || stem.ends_with("_test")
         || stem.ends_with("_tests")
         || matches!(stem, "tests" | "test" | "conftest" | "runtests" | "alltests")
-        || stem.strip_prefix("test").or_else(|| stem.strip_prefix("Test")).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-'))
+        || stem.strip_prefix("test").or_else(|| stem.strip_prefix("Test")).is_some_and(|rest| {
+            rest.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-')
+        })
         || stem.ends_with("Test")
         || stem.ends_with("Tests")
 }
 
 impl Survey {
     /// Reads the tree's Python files that may have to do with tests.
-    pub(crate) fn of(reader: &Reader, about: &About, extra_patterns: &[String], extra_paths: &[String]) -> Survey {
+    pub(crate) fn of(
+        reader: &Reader,
+        about: &About,
+        extra_patterns: &[String],
+        extra_paths: &[String],
+    ) -> Survey {
         let mut survey = Survey { own: own_modules(reader, about), ..Survey::default() };
         let installed: BTreeSet<&str> = about.installed_files.iter().map(String::as_str).collect();
         let mut candidates: Vec<(u8, &str, u64)> = Vec::new();
         for (path, size) in reader.files() {
-            if !path.ends_with(".py") || parent(path).split('/').any(|part| NOT_OURS.contains(&part) || part.ends_with(".egg-info")) {
+            if !path.ends_with(".py")
+                || parent(path).split('/').any(|part| NOT_OURS.contains(&part) || part.ends_with(".egg-info"))
+            {
                 continue;
             }
             let name = file_name(path);
             let in_test_folder = parent(path).split('/').any(is_test_folder);
             let by_pattern = extra_patterns.iter().any(|pattern| pattern != "*.py" && matches(pattern, path));
-            let by_path = extra_paths.iter().any(|folder| !matches!(folder.trim_matches(['.', '/']), "") && is_under(path, folder));
+            let by_path = extra_paths
+                .iter()
+                .any(|folder| !matches!(folder.trim_matches(['.', '/']), "") && is_under(path, folder));
             let rank = match (has_test_name(name) || by_pattern, in_test_folder || by_path) {
                 _ if matches!(name, "testutils.py" | "test_utils_base.py") => continue,
                 _ if name == "conftest.py" => 0,
@@ -138,9 +205,12 @@ impl Survey {
                 && installed.contains(path.strip_prefix(&own.folder).unwrap_or(path).trim_start_matches('/'))
         });
         let file = TestFile { path: path.to_owned(), in_package, installed: is_installed, facts };
-        let peripheral = parent(path).split('/').any(|part| PERIPHERAL.contains(&part.to_ascii_lowercase().as_str()))
-            && !in_package
-            && !configured.iter().any(|folder| is_under(path, folder) && !folder.trim_matches(['.', '/']).is_empty());
+        let peripheral =
+            parent(path).split('/').any(|part| PERIPHERAL.contains(&part.to_ascii_lowercase().as_str()))
+                && !in_package
+                && !configured
+                    .iter()
+                    .any(|folder| is_under(path, folder) && !folder.trim_matches(['.', '/']).is_empty());
         let has_tests = file.facts.tests() > 0 && file_name(path) != "conftest.py" && is_believable(&file);
         match (has_tests, peripheral) {
             (true, true) => self.peripheral.push(file),
@@ -203,15 +273,31 @@ fn test_root(path: &str) -> String {
 /// True for the path itself and everything below it.
 pub(crate) fn is_under(path: &str, folder: &str) -> bool {
     let folder = folder.trim_start_matches("./").trim_end_matches('/');
-    folder.is_empty() || folder == "." || path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+    folder.is_empty()
+        || folder == "."
+        || path == folder
+        || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// A module of the package itself may be called `tests.py` or `test_x` and hold `test…` functions that are no
 /// tests (a template language's tests, a connection check): outside test folders something must speak for it.
 fn is_believable(file: &TestFile) -> bool {
     const FRAMEWORKS: &[&str] = &[
-        "unittest", "unittest2", "pytest", "py", "nose", "django", "twisted", "absl", "doctest", "testtools", "asynctest", "mock",
-        "hypothesis", "zope", "numpy",
+        "unittest",
+        "unittest2",
+        "pytest",
+        "py",
+        "nose",
+        "django",
+        "twisted",
+        "absl",
+        "doctest",
+        "testtools",
+        "asynctest",
+        "mock",
+        "hypothesis",
+        "zope",
+        "numpy",
     ];
     let in_test_folder = parent(&file.path).split('/').any(is_test_folder);
     in_test_folder
@@ -231,7 +317,9 @@ fn own_modules(reader: &Reader, about: &About) -> Vec<OwnModule> {
         for folder in ["", "src", "lib", "lib3", "python", "source", "Lib", "py"] {
             let full = if folder.is_empty() { path.clone() } else { format!("{folder}/{path}") };
             let module = format!("{full}.py");
-            let has_code = reader.under(&full).any(|(path, _)| path.ends_with(".py") || path.ends_with(".pyx") || path.ends_with(".pyi"));
+            let has_code = reader
+                .under(&full)
+                .any(|(path, _)| path.ends_with(".py") || path.ends_with(".pyx") || path.ends_with(".pyi"));
             if has_code {
                 own.push(OwnModule { name: name.clone(), folder: folder.to_owned(), path: full });
                 break;
@@ -290,9 +378,15 @@ mod tests {
     fn tests_are_found_where_they_lie() {
         let found = survey(
             &[
-                ("src/p/__init__.py", ""), ("src/p/tests.py", "def test_odd(value): return value % 2\n"),
-                ("src/p/_vendor/q/test_x.py", TEST), ("src/p/tests/test_in.py", TEST), ("tests/unit/test_a.py", TEST), ("tests/helper.py", ""),
-                ("tests/testutils.py", TEST), ("examples/x/tests/test_e.py", TEST), ("docs/test_d.py", TEST),
+                ("src/p/__init__.py", ""),
+                ("src/p/tests.py", "def test_odd(value): return value % 2\n"),
+                ("src/p/_vendor/q/test_x.py", TEST),
+                ("src/p/tests/test_in.py", TEST),
+                ("tests/unit/test_a.py", TEST),
+                ("tests/helper.py", ""),
+                ("tests/testutils.py", TEST),
+                ("examples/x/tests/test_e.py", TEST),
+                ("docs/test_d.py", TEST),
             ],
             &["p"],
             &["p/__init__.py", "p/tests/test_in.py"],
@@ -312,7 +406,11 @@ mod tests {
 
     #[test]
     fn names_alone_prove_nothing() {
-        let found = survey(&[("tests/__init__.py", ""), ("tests/data.py", "x = 1\n"), ("tox.ini", "[pytest]\n")], &["p"], &[]);
+        let found = survey(
+            &[("tests/__init__.py", ""), ("tests/data.py", "x = 1\n"), ("tox.ini", "[pytest]\n")],
+            &["p"],
+            &[],
+        );
         assert_eq!(found.count(), 0);
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use wheeltapper_core::{ProjectName, Version};
 
-use crate::{About, Interpreter, MemoryTree, Plans, plan};
+use crate::{About, Interpreter, MemoryTree};
 
 static PROJECT: LazyLock<ProjectName> = LazyLock::new(|| "p".parse().unwrap());
 static VERSION: LazyLock<Version> = LazyLock::new(|| "1.0".parse().unwrap());
@@ -19,18 +19,15 @@ pub(crate) fn about() -> About<'static> {
         native: false,
         runtime_requirements: Vec::new(),
         provides_extra: BTreeMap::new(),
-        interpreter: Interpreter { version: (3, 13), implementation: "cpython".into(), platform: "linux".into() },
+        interpreter: Interpreter {
+            version: (3, 13),
+            implementation: "cpython".into(),
+            platform: "linux".into(),
+        },
     }
 }
 
 /// A tree of these files.
 pub(crate) fn tree(files: &[(&str, &str)]) -> MemoryTree {
     files.iter().fold(MemoryTree::new(), |tree, (path, text)| tree.with(*path, *text))
-}
-
-/// The plans for these files.
-pub(crate) fn planned(files: &[(&str, &str)], change: impl FnOnce(&mut About)) -> Plans {
-    let mut about = about();
-    change(&mut about);
-    plan(&tree(files), &about)
 }

@@ -150,7 +150,8 @@ fn is_sane(path: &str) -> bool {
 /// UTF-8 with or without a mark, else UTF-16 with a mark, else Latin-1; null bytes become spaces.
 fn decode(bytes: Vec<u8>) -> String {
     let text = if let Some(rest) = bytes.strip_prefix(&[0xff, 0xfe]) {
-        let units: Vec<u16> = rest.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        let units: Vec<u16> =
+            rest.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
         String::from_utf16_lossy(&units)
     } else {
         match String::from_utf8(bytes) {
@@ -199,7 +200,11 @@ mod tests {
 
     #[test]
     fn hostile_paths_are_not_seen() {
-        let tree = MemoryTree::new().with("/etc/passwd", "").with("a/../b.py", "").with("ok.py", "x").with("a\nb", "");
+        let tree = MemoryTree::new()
+            .with("/etc/passwd", "")
+            .with("a/../b.py", "")
+            .with("ok.py", "x")
+            .with("a\nb", "");
         assert_eq!(Reader::new(&tree).files(), &[("ok.py", 1)]);
     }
 

@@ -17,14 +17,22 @@ pub(crate) fn requirement_files(sources: &Sources, declared: &mut Declared) {
         }
         let lower = stem.to_ascii_lowercase();
         let in_folder = file_name(folder).to_ascii_lowercase();
-        let about_requirements = |text: &str| text.contains("require") || text.contains("deps") || matches!(text, "reqs" | "req");
+        let about_requirements =
+            |text: &str| text.contains("require") || text.contains("deps") || matches!(text, "reqs" | "req");
         let in_tests = crate::survey::is_test_folder(&in_folder);
         let tier = if about_requirements(&lower) {
-            let rest = lower.replace("requirements", "").replace("requirement", "").replace("require", "").replace("deps", "").replace("reqs", "");
+            let rest = lower
+                .replace("requirements", "")
+                .replace("requirement", "")
+                .replace("require", "")
+                .replace("deps", "")
+                .replace("reqs", "");
             match purpose(rest.trim_matches(['-', '_', '.'])) {
                 Purpose::Test | Purpose::TestPart => Some((Tier::TestFile, 0)),
                 Purpose::Dev => Some((Tier::Dev, 0)),
-                Purpose::Other if in_tests && rest.trim_matches(['-', '_', '.']).is_empty() => Some((Tier::TestFile, 1)),
+                Purpose::Other if in_tests && rest.trim_matches(['-', '_', '.']).is_empty() => {
+                    Some((Tier::TestFile, 1))
+                }
                 Purpose::Other if rest.is_empty() && folder.is_empty() => Some((Tier::Plain, 0)),
                 Purpose::Other => None,
             }

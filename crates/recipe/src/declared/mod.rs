@@ -1,18 +1,21 @@
 //! What a release declares about its tests: lists of requirements and ways to run. One file a kind of source.
 //! Collects with places; ranks by [`Tier`]; decides nothing.
 
+pub(crate) mod ci;
+pub(crate) mod cibuildwheel;
 pub(crate) mod files;
+pub(crate) mod hatch;
+pub(crate) mod nox;
 pub(crate) mod pyproject;
+pub(crate) mod setup;
+pub(crate) mod tox;
+pub(crate) mod tox_toml;
 
 use std::collections::BTreeMap;
 
 use wheeltapper_core::ProjectName;
 
-use crate::{
-    invocation::Invocation,
-    requirement::List,
-    tree::Reader,
-};
+use crate::{invocation::Invocation, requirement::List, tree::Reader};
 
 /// How strong a declaration is, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,7 +117,16 @@ impl Declared {
         pyproject::read(sources, &mut declared);
         files::extras(sources, &mut declared);
         files::requirement_files(sources, &mut declared);
-        declared.lists.retain(|declaration| !declaration.list.is_empty() || !declaration.list.refused.is_empty());
+        cibuildwheel::read(sources, &mut declared);
+        hatch::read(sources, &mut declared);
+        tox::read(sources, &mut declared);
+        tox_toml::read(sources, &mut declared);
+        nox::read(sources, &mut declared);
+        setup::read(sources, &mut declared);
+        ci::read(sources, &mut declared);
+        declared
+            .lists
+            .retain(|declaration| !declaration.list.is_empty() || !declaration.list.refused.is_empty());
         declared
     }
 
@@ -140,11 +152,16 @@ pub(crate) fn purpose(name: &str) -> Purpose {
     let name = name.to_ascii_lowercase().replace(['_', '.', ' '], "-");
     let name = name.trim_start_matches("requirements-").trim_end_matches("-requirements");
     let parts: Vec<&str> = name.split('-').collect();
-    let not_tests = ["lint", "typing", "types", "docs", "doc", "mypy", "cov", "coverage", "build", "release", "style", "bench", "fuzz"];
+    let not_tests = [
+        "lint", "typing", "types", "docs", "doc", "mypy", "cov", "coverage", "build", "release", "style",
+        "bench", "fuzz",
+    ];
     match name {
-        "test" | "tests" | "testing" | "unittest" | "unittests" | "unit-tests" | "unit-test" | "pytest" | "tester" | "testsuite"
-        | "test-suite" | "test-deps" | "test-dependencies" | "test-requires" | "test-require" | "tests-require" | "check" => Purpose::Test,
-        "dev" | "develop" | "development" | "devel" | "dev-dependencies" | "dev-deps" | "dev-test" | "test-dev" | "dev-tests" => Purpose::Dev,
+        "test" | "tests" | "testing" | "unittest" | "unittests" | "unit-tests" | "unit-test" | "pytest"
+        | "tester" | "testsuite" | "test-suite" | "test-deps" | "test-dependencies" | "test-requires"
+        | "test-require" | "tests-require" | "check" => Purpose::Test,
+        "dev" | "develop" | "development" | "devel" | "dev-dependencies" | "dev-deps" | "dev-test"
+        | "test-dev" | "dev-tests" => Purpose::Dev,
         _ if parts.iter().any(|part| not_tests.contains(part)) => Purpose::Other,
         _ if parts.iter().any(|part| matches!(*part, "test" | "tests" | "testing")) => Purpose::TestPart,
         _ if parts.contains(&"dev") => Purpose::Dev,

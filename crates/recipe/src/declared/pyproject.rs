@@ -41,20 +41,27 @@ pub(crate) fn group(sources: &Sources, root: Value, name: &str) -> List {
 
 fn expand(sources: &Sources, root: Value, name: &str, open: &mut Vec<String>, list: &mut List) {
     let normal = normalise(name);
+    // Groups that include two others each double at every level: steps are counted, not only depth.
+    list.files += 1;
+    if list.files > 500 {
+        return;
+    }
     if open.contains(&normal) || open.len() > 50 || list.specifiers.len() > 1_000 {
         list.refused.push((name.to_owned(), FILE.to_owned(), 0, "included in a circle, or too many groups"));
         return;
     }
     let Some(table) = root.get("dependency-groups") else { return };
-    let Some((_, value)) = table.entries().into_iter().find(|(key, _)| normalise(key) == normal) else { return };
+    let Some((_, value)) = table.entries().into_iter().find(|(key, _)| normalise(key) == normal) else {
+        return;
+    };
     open.push(normal);
     for item in value.items() {
         if let Some(text) = item.str() {
             list.take_at_root(sources.reader, sources.own, text, FILE, item.line());
-        } else if let Some(included) = item.get("include-group").and_then(Value::str) {
-            if list.refused.len() < 100 {
-                expand(sources, root, included, open, list);
-            }
+        } else if let Some(included) = item.get("include-group").and_then(Value::str)
+            && list.refused.len() < 100
+        {
+            expand(sources, root, included, open, list);
         }
     }
     open.pop();
@@ -73,7 +80,13 @@ fn uv_and_pdm(sources: &Sources, root: Value, declared: &mut Declared) {
                 Purpose::Dev => Tier::Dev,
                 Purpose::Other => continue,
             };
-            declared.add(tier, format!("[tool.pdm.dev-dependencies] {name}"), FILE, value.line(), strings(sources, value));
+            declared.add(
+                tier,
+                format!("[tool.pdm.dev-dependencies] {name}"),
+                FILE,
+                value.line(),
+                strings(sources, value),
+            );
         }
     }
     if let Some(value) = root.path(&["tool", "uv", "dev-dependencies"]) {
@@ -104,9 +117,20 @@ fn poetry(sources: &Sources, root: Value, declared: &mut Declared) {
                 _ if name == "python" => {}
                 Some(version) => {
                     let specifier = poetry_version(version);
-                    list.take_at_root(sources.reader, sources.own, &format!("{name}{extras}{specifier}"), FILE, value.line());
+                    list.take_at_root(
+                        sources.reader,
+                        sources.own,
+                        &format!("{name}{extras}{specifier}"),
+                        FILE,
+                        value.line(),
+                    );
                 }
-                None => list.refused.push((name.to_owned(), FILE.to_owned(), value.line(), "an address, never fetched")),
+                None => list.refused.push((
+                    name.to_owned(),
+                    FILE.to_owned(),
+                    value.line(),
+                    "an address, never fetched",
+                )),
             }
         }
         list
@@ -148,7 +172,8 @@ fn poetry_version(text: &str) -> String {
                 continue;
             }
         };
-        let numbers: Vec<u64> = rest.trim().split('.').map_while(|number| number.parse().ok()).take(6).collect();
+        let numbers: Vec<u64> =
+            rest.trim().split('.').map_while(|number| number.parse().ok()).take(6).collect();
         if numbers.is_empty() {
             continue;
         }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtClassDef, StmtFunctionDef, StmtTry};
 use ruff_python_ast::visitor::{Visitor, walk_expr};
+use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtClassDef, StmtFunctionDef, StmtTry};
 
 use super::{dotted, line_at, text, with_module};
 
@@ -75,7 +75,8 @@ pub(crate) fn top(module: &str) -> &str {
 }
 
 fn from_tree(source: &str, body: &[Stmt]) -> Facts {
-    let mut collector = Collector { source, facts: Facts { parsed: true, ..Facts::default() }, classes: BTreeMap::new() };
+    let mut collector =
+        Collector { source, facts: Facts { parsed: true, ..Facts::default() }, classes: BTreeMap::new() };
     collector.statements(body, false);
     let mut expressions = Expressions { facts: &mut collector.facts };
     expressions.visit_body(body);
@@ -101,7 +102,12 @@ impl Collector<'_> {
             match stmt {
                 Stmt::Import(import) => {
                     for alias in &import.names {
-                        self.import(alias.name.as_str(), Vec::new(), import.range.start().to_usize(), guarded);
+                        self.import(
+                            alias.name.as_str(),
+                            Vec::new(),
+                            import.range.start().to_usize(),
+                            guarded,
+                        );
                     }
                 }
                 Stmt::ImportFrom(import) if import.level > 0 => {
@@ -217,7 +223,8 @@ impl Collector<'_> {
             self.parameters(function);
         }
         let managed = function.decorator_list.iter().any(|decorator| {
-            name_of_decorator(&decorator.expression).is_some_and(|name| name.contains("manager") || name.contains("coroutine"))
+            name_of_decorator(&decorator.expression)
+                .is_some_and(|name| name.contains("manager") || name.contains("coroutine"))
         });
         if !managed && !function.is_async && yields(&function.body) {
             self.facts.yields += 1;
@@ -233,10 +240,14 @@ impl Collector<'_> {
             self.facts.fixtures.insert(function.name.as_str().to_owned());
             for decorator in &function.decorator_list {
                 if let Expr::Call(call) = &decorator.expression {
-                    let named = call.arguments.keywords.iter().filter(|keyword| {
-                        keyword.arg.as_ref().is_some_and(|arg| arg.as_str() == "name")
-                    });
-                    self.facts.fixtures.extend(named.filter_map(|keyword| text_of(&keyword.value)).map(str::to_owned));
+                    let named = call
+                        .arguments
+                        .keywords
+                        .iter()
+                        .filter(|keyword| keyword.arg.as_ref().is_some_and(|arg| arg.as_str() == "name"));
+                    self.facts
+                        .fixtures
+                        .extend(named.filter_map(|keyword| text_of(&keyword.value)).map(str::to_owned));
                 }
             }
             self.parameters(function);
@@ -246,14 +257,18 @@ impl Collector<'_> {
 
     fn parameters(&mut self, function: &StmtFunctionDef) {
         let patched = |decorator: &ruff_python_ast::Decorator| {
-            name_of_decorator(&decorator.expression).is_some_and(|name| name.contains("patch") || name.contains("given"))
+            name_of_decorator(&decorator.expression)
+                .is_some_and(|name| name.contains("patch") || name.contains("given"))
         };
         if function.decorator_list.iter().any(patched) {
             return;
         }
         // A parameter with a default is no fixture.
-        let parameters = function.parameters.iter_non_variadic_params().filter(|parameter| parameter.default.is_none());
-        self.facts.parameters.extend(parameters.map(|parameter| parameter.parameter.name.as_str().to_owned()));
+        let parameters =
+            function.parameters.iter_non_variadic_params().filter(|parameter| parameter.default.is_none());
+        self.facts
+            .parameters
+            .extend(parameters.map(|parameter| parameter.parameter.name.as_str().to_owned()));
     }
 }
 
@@ -268,10 +283,14 @@ impl<'a> Visitor<'a> for Expressions<'_> {
             for inner in &function.body {
                 match inner {
                     Stmt::Import(import) => {
-                        self.facts.optional.extend(import.names.iter().map(|alias| top(alias.name.as_str()).to_owned()));
+                        self.facts
+                            .optional
+                            .extend(import.names.iter().map(|alias| top(alias.name.as_str()).to_owned()));
                     }
                     Stmt::ImportFrom(import) if import.level == 0 => {
-                        self.facts.optional.extend(import.module.iter().map(|module| top(module.as_str()).to_owned()));
+                        self.facts
+                            .optional
+                            .extend(import.module.iter().map(|module| top(module.as_str()).to_owned()));
                     }
                     _ => {}
                 }
@@ -342,7 +361,9 @@ fn name_of_decorator(expr: &Expr) -> Option<String> {
 
 fn is_main_guard(test: &Expr) -> bool {
     match test {
-        Expr::Compare(compare) => matches!(&*compare.left, Expr::Name(name) if name.id.as_str() == "__name__"),
+        Expr::Compare(compare) => {
+            matches!(&*compare.left, Expr::Name(name) if name.id.as_str() == "__name__")
+        }
         _ => false,
     }
 }

@@ -26,7 +26,9 @@ impl Literal {
     /// The texts of a list, or the lines of a text, as setuptools takes requirements.
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
-            Literal::Text(text) => text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+            Literal::Text(text) => {
+                text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+            }
             Literal::List(items) => items.iter().filter_map(Literal::text).map(str::to_owned).collect(),
             _ => Vec::new(),
         }
@@ -105,12 +107,15 @@ pub(crate) fn evaluate(expr: &Expr, known: &Constants) -> Literal {
             add(evaluate(&operation.left, known), evaluate(&operation.right, known))
         }
         Expr::FString(string) => formatted(string.value.iter(), known),
-        Expr::Subscript(subscript) => match (evaluate(&subscript.value, known), evaluate(&subscript.slice, known)) {
-            (Literal::Dict(items), key) => {
-                items.into_iter().find(|(known, _)| *known == key).map_or(Literal::Unknown, |(_, value)| value)
+        Expr::Subscript(subscript) => {
+            match (evaluate(&subscript.value, known), evaluate(&subscript.slice, known)) {
+                (Literal::Dict(items), key) => items
+                    .into_iter()
+                    .find(|(known, _)| *known == key)
+                    .map_or(Literal::Unknown, |(_, value)| value),
+                _ => Literal::Unknown,
             }
-            _ => Literal::Unknown,
-        },
+        }
         Expr::Call(call) => called(call, known),
         _ => Literal::Unknown,
     })
@@ -138,7 +143,10 @@ fn called(call: &ruff_python_ast::ExprCall, known: &Constants) -> Literal {
                 .keywords
                 .iter()
                 .filter_map(|keyword| {
-                    Some((Literal::Text(keyword.arg.as_ref()?.as_str().to_owned()), evaluate(&keyword.value, known)))
+                    Some((
+                        Literal::Text(keyword.arg.as_ref()?.as_str().to_owned()),
+                        evaluate(&keyword.value, known),
+                    ))
                 })
                 .collect(),
         ),
@@ -149,7 +157,9 @@ fn called(call: &ruff_python_ast::ExprCall, known: &Constants) -> Literal {
             ("split" | "splitlines", Literal::Text(text)) if call.arguments.args.is_empty() => {
                 Literal::List(text.split_whitespace().map(|word| Literal::Text(word.to_owned())).collect())
             }
-            ("format" | "strip", Literal::Text(text)) if call.arguments.args.is_empty() && !text.contains('{') => {
+            ("format" | "strip", Literal::Text(text))
+                if call.arguments.args.is_empty() && !text.contains('{') =>
+            {
                 Literal::Text(text.trim().to_owned())
             }
             _ => Literal::Unknown,
@@ -167,10 +177,12 @@ fn formatted<'e>(parts: impl Iterator<Item = &'e FStringPart>, known: &Constants
                 for element in &string.elements {
                     match element {
                         InterpolatedStringElement::Literal(literal) => text.push_str(&literal.value),
-                        InterpolatedStringElement::Interpolation(inner) => match evaluate(&inner.expression, known) {
-                            Literal::Text(value) => text.push_str(&value),
-                            _ => return Literal::Unknown,
-                        },
+                        InterpolatedStringElement::Interpolation(inner) => {
+                            match evaluate(&inner.expression, known) {
+                                Literal::Text(value) => text.push_str(&value),
+                                _ => return Literal::Unknown,
+                            }
+                        }
                     }
                 }
             }
@@ -187,7 +199,9 @@ fn add(left: Literal, right: Literal) -> Literal {
             Literal::List(left)
         }
         // What is known of a list is still worth having.
-        (Literal::List(known), Literal::Unknown) | (Literal::Unknown, Literal::List(known)) => Literal::List(known),
+        (Literal::List(known), Literal::Unknown) | (Literal::Unknown, Literal::List(known)) => {
+            Literal::List(known)
+        }
         _ => Literal::Unknown,
     })
 }
@@ -246,6 +260,6 @@ mod tests {
     #[test]
     fn doubling_does_not_explode() {
         let source = format!("a = ['x', 'y']\n{}", "a = [a, a]\n".repeat(60));
-        assert_eq!(value(&source, "a"), Literal::Unknown);
+        assert!(weight(&value(&source, "a"), LARGEST) <= LARGEST);
     }
 }

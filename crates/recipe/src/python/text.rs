@@ -25,7 +25,8 @@ pub(super) fn facts(source: &str) -> Facts {
         }
         if let Some(rest) = line.strip_prefix("class ") {
             let bases = rest.split_once('(').map_or("", |(_, bases)| bases);
-            let unittest = bases.contains("TestCase") || (bases.contains("Test") && !bases.starts_with("Test"));
+            let unittest =
+                bases.contains("TestCase") || (bases.contains("Test") && !bases.starts_with("Test"));
             if unittest || rest.starts_with("Test") {
                 class = Some((indent, unittest));
             }
@@ -50,7 +51,9 @@ pub(super) fn facts(source: &str) -> Facts {
 
 fn import(line: &str, number: u32, facts: &mut Facts) {
     let is_module = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.')) && !top(name).is_empty()
+        !name.is_empty()
+            && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
+            && !top(name).is_empty()
     };
     if let Some(rest) = line.strip_prefix("import ") {
         for item in rest.split('#').next().unwrap_or("").split(',').take(50) {
@@ -90,6 +93,9 @@ mod tests {
         );
         assert!(!facts.parsed);
         assert_eq!((facts.functions, facts.methods), (2, 1));
-        assert_eq!(facts.imports.iter().map(|i| i.module.as_str()).collect::<Vec<_>>(), ["unittest", "mock", "nose.tools"]);
+        assert_eq!(
+            facts.imports.iter().map(|i| i.module.as_str()).collect::<Vec<_>>(),
+            ["unittest", "mock", "nose.tools"]
+        );
     }
 }

@@ -1,0 +1,281 @@
+//! The decision: evidence in, plans out, best first. Each step is one function that says in words what it saw.
+//! `pytest` and `unittest` draft the two common runners, `ways` what the maintainers wrote down themselves.
+
+mod pytest;
+mod unittest;
+mod ways;
+
+use std::collections::BTreeMap;
+
+use wheeltapper_core::{
+    Reason, TestPlan,
+    plan::{Runner, Working},
+};
+
+use crate::{
+    About, Evidence, Ignored, Plans,
+    declared::{Declared, Sources},
+    invocation::Tool,
+    needs::{Basis, Needs, needs},
+    pytest_config::{self, PytestConfig, matches},
+    survey::{Survey, TestFile},
+    tree::{Reader, SourceTree, file_name},
+};
+
+/// The most plans that are worked out.
+const MOST_PLANS: usize = 5;
+
+/// The most paths or modules that a command names.
+const MOST_ARGUMENTS: usize = 100;
+
+/// A plan before its requirements are known.
+#[derive(Debug, Clone)]
+struct Draft {
+    tool: Tool,
+    command: Vec<String>,
+    working: Working,
+    directory: String,
+    environment: BTreeMap<String, String>,
+    why: Vec<String>,
+    expected: u64,
+    /// The name of the list of requirements that belongs to it.
+    preferred: Option<String>,
+}
+
+/// Everything the decision looks at.
+struct Case<'a> {
+    reader: &'a Reader<'a>,
+    about: &'a About<'a>,
+    survey: Survey,
+    config: Option<PytestConfig>,
+    declared: Declared,
+}
+
+/// See [`crate::plan`].
+pub(crate) fn decide(tree: &dyn SourceTree, about: &About) -> Plans {
+    let reader = Reader::new(tree);
+    let mut broken = Vec::new();
+    let config = pytest_config::find(&reader, &mut broken);
+    let (patterns, paths) = config
+        .as_ref()
+        .map(|config| (config.python_files.clone(), config.testpaths.clone()))
+        .unwrap_or_default();
+    let survey = Survey::of(&reader, about, &patterns, &paths);
+    let sources = Sources {
+        reader: &reader,
+        own: about.project,
+        python: about.interpreter.version,
+        extras: &about.provides_extra,
+    };
+    let declared = Declared::of(&sources);
+    let case = Case { reader: &reader, about, survey, config, declared };
+    let mut plans =
+        Plans { expected_tests: case.survey.count(), evidence: case.evidence(), ..Plans::default() };
+    for (file, line, message) in broken.into_iter().chain(case.declared.broken.iter().cloned()) {
+        plans.ignored.push(Ignored {
+            file,
+            line: Some(line),
+            what: "the whole file".into(),
+            because: format!("does not parse: {message}"),
+        });
+    }
+    let drafts = case.drafts();
+    if drafts.is_empty() {
+        plans.none =
+            Some(if case.survey.count() == 0 { Reason::NoTestsShipped } else { Reason::NoRunnerRecognised });
+    }
+    case.finish(drafts, &mut plans);
+    plans
+}
+
+impl Case<'_> {
+    /// What speaks for a runner, strongest first.
+    fn evidence(&self) -> Vec<Evidence> {
+        let mut evidence = Vec::new();
+        if let Some(config) = &self.config {
+            let says = format!("configures pytest in {}", config.section);
+            evidence.push(Evidence { file: config.file.clone(), line: Some(config.line), says, weight: 95 });
+        }
+        for way in &self.declared.ways {
+            let says = format!("{} runs `{}`", way.name, way.invocation.words.join(" "));
+            evidence.push(Evidence {
+                file: way.file.clone(),
+                line: Some(way.line),
+                says,
+                weight: way.tier.weight(),
+            });
+        }
+        for list in &self.declared.lists {
+            let says = format!("{} asks for {} requirements", list.name, list.list.specifiers.len());
+            evidence.push(Evidence {
+                file: list.file.clone(),
+                line: Some(list.line),
+                says,
+                weight: list.tier.weight(),
+            });
+        }
+        for (root, count) in self.survey.roots().into_iter().take(20) {
+            evidence.push(Evidence {
+                file: root,
+                line: None,
+                says: format!("holds {count} tests"),
+                weight: 90,
+            });
+        }
+        if self.survey.as_text > 0 {
+            let says =
+                format!("{} files do not parse as Python 3 and were read as text", self.survey.as_text);
+            evidence.push(Evidence { file: ".".into(), line: None, says, weight: 10 });
+        }
+        if self.survey.cut {
+            evidence.push(Evidence {
+                file: ".".into(),
+                line: None,
+                says: "more test files than are parsed".into(),
+                weight: 0,
+            });
+        }
+        evidence.sort_by_key(|evidence| std::cmp::Reverse(evidence.weight));
+        evidence
+    }
+
+    fn drafts(&self) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        let special = self.special();
+        if self.survey.count() > 0 {
+            drafts.extend(self.pytest());
+            drafts.extend(self.unittest());
+            self.order(&mut drafts);
+            if self.about.native {
+                drafts.splice(0..0, self.against_wheel());
+            }
+        }
+        if special.iter().any(|draft| draft.tool == Tool::Django) {
+            // Django's cases need its settings, which plain unittest does not load.
+            drafts.retain(|draft| draft.tool != Tool::Unittest);
+        }
+        // What is neither pytest nor unittest was written down for a reason, unless pytest is configured.
+        let at = if self.config.is_some() { drafts.len().min(1) } else { 0 };
+        drafts.splice(at..at, special);
+        let mut distinct: Vec<Draft> = Vec::new();
+        for draft in drafts {
+            if !distinct.iter().any(|other| {
+                other.command == draft.command
+                    && other.working == draft.working
+                    && other.directory == draft.directory
+            }) {
+                distinct.push(draft);
+            }
+        }
+        distinct.truncate(MOST_PLANS);
+        distinct
+    }
+
+    /// True when something says pytest: a configuration, an import, a conftest, a bare test function.
+    fn says_pytest(&self) -> bool {
+        self.config.is_some()
+            || self
+                .survey
+                .all()
+                .any(|file| file.facts.imports_top("pytest") || file_name(&file.path) == "conftest.py")
+            || self.survey.tests.iter().any(|file| file.facts.functions > 0)
+    }
+
+    /// unittest first where pytest cannot collect the suite.
+    fn order(&self, drafts: &mut [Draft]) {
+        let methods: u64 = self.survey.tests.iter().map(|file| u64::from(file.facts.methods)).sum();
+        let functions: u64 = self.survey.tests.iter().map(|file| u64::from(file.facts.functions)).sum();
+        let yields: u64 = self.survey.tests.iter().map(|file| u64::from(file.facts.yields)).sum();
+        let pattern_free = self.survey.tests.iter().all(|file| self.survey_named(file));
+        let yields_in_cases = yields > 0 && methods > functions;
+        if self.config.is_none() && methods > 0 && (yields_in_cases || (pattern_free && methods >= functions))
+        {
+            drafts.sort_by_key(|draft| u8::from(draft.tool == Tool::Pytest));
+            if let Some(first) = drafts.iter_mut().find(|draft| draft.tool == Tool::Unittest) {
+                first.why.push(if yields_in_cases {
+                    format!("{yields} tests yield, which pytest no longer collects")
+                } else {
+                    "the tests' file names are not ones that pytest collects by".into()
+                });
+            }
+        }
+    }
+
+    fn survey_named(&self, file: &TestFile) -> bool {
+        !pytest_config::default_patterns().iter().any(|pattern| matches(pattern, &file.path))
+    }
+
+    fn finish(&self, drafts: Vec<Draft>, plans: &mut Plans) {
+        let basis = Basis {
+            about: self.about,
+            survey: &self.survey,
+            config: self.config.as_ref(),
+            declared: &self.declared,
+        };
+        for draft in drafts {
+            let preferred = draft.preferred.as_deref();
+            let Needs { requirements, extras, why, inferred, ignored, .. } =
+                needs(&basis, draft.tool, preferred);
+            for one in inferred {
+                if !plans.inferred.contains(&one) {
+                    plans.inferred.push(one);
+                }
+            }
+            for one in ignored {
+                if !plans.ignored.contains(&one) {
+                    plans.ignored.push(one);
+                }
+            }
+            plans.plans.push(TestPlan {
+                runner: match draft.tool {
+                    Tool::Pytest => Runner::Pytest,
+                    Tool::Unittest => Runner::Unittest,
+                    Tool::Django => Runner::Django,
+                    Tool::Nose | Tool::Script => Runner::Script,
+                },
+                command: draft.command,
+                directory: if draft.directory.is_empty() { ".".into() } else { draft.directory },
+                working: draft.working,
+                environment: draft.environment,
+                requirements,
+                extras,
+                source: "sdist".into(),
+                expected_tests: Some(draft.expected),
+                deselected: Vec::new(),
+                why: draft.why.into_iter().chain(why).collect(),
+            });
+        }
+        for list in &self.declared.lists {
+            for (what, file, line, because) in &list.list.refused {
+                let one = Ignored {
+                    file: file.clone(),
+                    line: Some(*line),
+                    what: what.clone(),
+                    because: (*because).to_owned(),
+                };
+                if plans.ignored.len() < 200 && !plans.ignored.contains(&one) {
+                    plans.ignored.push(one);
+                }
+            }
+        }
+    }
+}
+
+impl Draft {
+    fn new(tool: Tool, command: &[&str]) -> Draft {
+        Draft {
+            tool,
+            command: command.iter().map(ToString::to_string).collect(),
+            working: Working::SourceTree,
+            directory: String::new(),
+            environment: BTreeMap::new(),
+            why: Vec::new(),
+            expected: 0,
+            preferred: None,
+        }
+    }
+}
+
+fn join_path(folder: &str, name: &str) -> String {
+    crate::tree::join(folder, name).unwrap_or_default()
+}

@@ -1,0 +1,352 @@
+//! What the maintainers wrote down: commands of tox, nox, hatch, cibuildwheel, CI and Makefiles, and Django's own
+//! conventions. A command is taken only with what is in the tree and with variables that are harmless.
+
+use std::collections::BTreeMap;
+
+use wheeltapper_core::plan::Working;
+
+use super::{Case, Draft, join_path};
+use crate::{
+    declared::{Tier, Way},
+    invocation::Tool,
+    needs::place,
+    pytest_config::matches,
+    survey::is_under,
+    tree::file_name,
+};
+
+/// Options of pytest that choose tests or how they are imported; the next word is theirs.
+const WITH_VALUE: &[&str] = &[
+    "-k",
+    "-m",
+    "-W",
+    "-p",
+    "-o",
+    "-c",
+    "--ignore",
+    "--deselect",
+    "--import-mode",
+    "--rootdir",
+    "--confcutdir",
+    "--ds",
+];
+
+impl Case<'_> {
+    /// Runners that are neither pytest nor unittest, as tox, hatch, nox, CI or a Makefile start them.
+    pub(super) fn special(&self) -> Vec<Draft> {
+        let mut drafts: Vec<Draft> = Vec::new();
+        for way in self.ways() {
+            let usable = match way.invocation.tool {
+                Tool::Django => true,
+                Tool::Script | Tool::Nose => !self.says_pytest(),
+                Tool::Pytest | Tool::Unittest => false,
+            };
+            if !usable {
+                continue;
+            }
+            let mut draft = Draft::new(way.invocation.tool, &[]);
+            draft.command.clone_from(&way.invocation.words);
+            draft.expected = self.survey.count();
+            draft.why.push(format!("{} ({}) runs it so", way.name, place(&way.file, way.line)));
+            self.surround(&mut draft, way);
+            if drafts.len() < 3 && drafts.iter().all(|other| other.command != draft.command) {
+                drafts.push(draft);
+            }
+        }
+        if drafts.is_empty() {
+            drafts.extend(self.django());
+        }
+        drafts
+    }
+
+    /// Every way whose script and directory are in the tree, strongest first.
+    fn ways(&self) -> Vec<&Way> {
+        let mut ways: Vec<&Way> = self
+            .declared
+            .ways
+            .iter()
+            .filter(|way| way.tier != Tier::Cibuildwheel || self.about.native)
+            .filter(|way| self.reader.has_folder(&way.directory) && self.is_there(way))
+            .collect();
+        ways.sort_by_key(|way| way.tier);
+        ways
+    }
+
+    /// True when the script that a way runs is in the tree.
+    fn is_there(&self, way: &Way) -> bool {
+        let python = way.invocation.words.first().is_some_and(|word| word == "python");
+        let module = way.invocation.words.iter().any(|word| word == "-m");
+        let script = way.invocation.words.iter().skip(1).find(|word| word.ends_with(".py"));
+        !python
+            || module
+            || script.is_none_or(|script| self.reader.has_file(&join_path(&way.directory, script)))
+    }
+
+    /// Gives a draft the directory, variables and requirements that belong to a way.
+    fn surround(&self, draft: &mut Draft, way: &Way) {
+        draft.directory.clone_from(&way.directory);
+        draft.preferred = Some(way.name.clone());
+        let variables = way.environment.iter();
+        for (name, value) in
+            variables.chain(way.invocation.environment.iter().map(|(name, value)| (name, value)))
+        {
+            if let Some(value) = self.variable(name, value) {
+                draft.environment.insert(name.clone(), value);
+            }
+        }
+        if way.invocation.tool == Tool::Django
+            && self.survey.tests.iter().any(|file| file.in_package && !file.installed)
+        {
+            let folders: Vec<String> = self.survey.own.iter().map(|own| root_path(&own.folder)).collect();
+            let path = draft.environment.entry("PYTHONPATH".into()).or_default();
+            for folder in folders
+                .iter()
+                .filter(|folder| !path.split(':').any(|part| part == *folder))
+                .cloned()
+                .collect::<Vec<_>>()
+            {
+                *path = if path.is_empty() { folder } else { format!("{folder}:{path}") };
+            }
+            draft.why.push("the wheel leaves the tests out, so the sources go on PYTHONPATH".into());
+        }
+        if !draft.environment.is_empty() {
+            let names: Vec<&str> = draft.environment.keys().map(String::as_str).collect();
+            draft.why.push(format!(
+                "{} from {} ({})",
+                names.join(", "),
+                way.name,
+                place(&way.file, way.line)
+            ));
+        }
+    }
+
+    /// A variable's value, unless it is the farm's to set or cannot be known.
+    fn variable(&self, name: &str, value: &str) -> Option<String> {
+        const NOT_THEIRS: &[&str] = &[
+            "PATH",
+            "HOME",
+            "CI",
+            "TMPDIR",
+            "TMP",
+            "TEMP",
+            "USER",
+            "SHELL",
+            "LD_PRELOAD",
+            "LD_LIBRARY_PATH",
+            "PYTHONHOME",
+            "PYTHONSTARTUP",
+            "TERM",
+            "FORCE_COLOR",
+            "NO_COLOR",
+            "PY_COLORS",
+        ];
+        const PREFIXES: &[&str] = &[
+            "COVERAGE",
+            "COV_",
+            "PIP_",
+            "UV_",
+            "VIRTUALENV",
+            "TOX",
+            "NOX",
+            "CIBW",
+            "GITHUB",
+            "CODECOV",
+            "TOXENV",
+            "CONDA",
+        ];
+        let harmless = !NOT_THEIRS.contains(&name)
+            && !PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            && !name.is_empty()
+            && name.len() < 100
+            && value.len() < 1_000
+            && !value.contains(['{', '}', '$', '\n', '\0', '`']);
+        if !harmless {
+            return None;
+        }
+        if name != "PYTHONPATH" {
+            return Some(value.to_owned());
+        }
+        let hides = |folder: &str| {
+            self.about.native && self.survey.own.iter().any(|own| root_path(&own.folder) == folder)
+        };
+        let folders: Vec<String> = value
+            .split([':', ';'])
+            .filter(|part| !part.starts_with('/') && !part.is_empty())
+            .map(root_path)
+            .filter(|folder| !hides(folder))
+            .collect();
+        (!folders.is_empty()).then(|| folders.join(":"))
+    }
+
+    /// What pytest is given by the strongest way that runs it: put around the draft; arguments only where no
+    /// configuration says what to collect.
+    pub(super) fn as_written(&self, draft: &mut Draft) {
+        let Some(way) =
+            self.ways().into_iter().find(|way| way.invocation.tool == Tool::Pytest && way.tier < Tier::Ci)
+        else {
+            return;
+        };
+        let before = draft.environment.len();
+        let mut surrounded = draft.clone();
+        self.surround(&mut surrounded, way);
+        draft.environment = surrounded.environment;
+        draft.why = surrounded.why;
+        debug_assert!(draft.environment.len() >= before);
+        if self.reader.has_folder(&way.directory) && !way.directory.is_empty() && self.config.is_none() {
+            draft.directory.clone_from(&way.directory);
+            draft.why.push(format!(
+                "{} ({}) changes to {}",
+                way.name,
+                place(&way.file, way.line),
+                way.directory
+            ));
+            draft.command.truncate(1);
+            draft.command.extend(self.arguments(way));
+        } else if self.config.is_none() {
+            let arguments = self.arguments(way);
+            let selected: u64 = self
+                .survey
+                .tests
+                .iter()
+                .filter(|file| self.is_selected(file, &paths(&arguments)))
+                .map(|file| self.collected(file, false))
+                .sum();
+            if !paths(&arguments).is_empty() && selected * 10 >= draft.expected * 8 {
+                draft.why.push(format!("arguments as in {} ({})", way.name, place(&way.file, way.line)));
+                draft.command.truncate(1);
+                draft.command.extend(arguments);
+            }
+        }
+    }
+
+    /// The arguments of a way's pytest that choose tests: paths that are there, and options of [`WITH_VALUE`].
+    fn arguments(&self, way: &Way) -> Vec<String> {
+        let words = &way.invocation.words;
+        let start = words.iter().position(|word| word == "pytest").map_or(words.len(), |at| at + 1);
+        let mut kept = Vec::new();
+        let mut rest = words[start..].iter();
+        let pyargs = words.iter().any(|word| word == "--pyargs");
+        while let Some(word) = rest.next() {
+            let name = word.split('=').next().unwrap_or(word);
+            if WITH_VALUE.contains(&name) {
+                kept.push(word.clone());
+                if name.len() == word.len() {
+                    kept.extend(rest.next().cloned());
+                }
+            } else if word.starts_with("--doctest") || word.starts_with("--strict") || name == "--pyargs" {
+                kept.push(word.clone());
+            } else if !word.starts_with('-') {
+                let path = join_path(&way.directory, word.split("::").next().unwrap_or(word));
+                let is_there =
+                    !path.is_empty() && (self.reader.has_file(&path) || self.reader.has_folder(&path));
+                if is_there
+                    || (pyargs
+                        && self
+                            .about
+                            .import_names
+                            .iter()
+                            .any(|own| is_under(&word.replace('.', "/"), &own.replace('.', "/"))))
+                {
+                    kept.push(word.clone());
+                }
+            }
+        }
+        kept
+    }
+
+    /// `[tool.cibuildwheel] test-command` with pytest or unittest, for a package with a compiled part.
+    pub(super) fn against_wheel(&self) -> Option<Draft> {
+        let way = self.ways().into_iter().find(|way| way.tier == Tier::Cibuildwheel)?;
+        let mut draft = Draft::new(way.invocation.tool, &[]);
+        draft.command.clone_from(&way.invocation.words);
+        if way.invocation.tool == Tool::Pytest {
+            draft.command = vec!["pytest".into()];
+            draft.command.extend(self.arguments(way));
+            if draft.command.iter().any(|word| word == "--pyargs") && self.config.is_none() {
+                draft.working = Working::Empty;
+            }
+            let arguments = paths(&draft.command[1..]);
+            draft.expected = self
+                .survey
+                .tests
+                .iter()
+                .filter(|file| self.is_selected(file, &arguments))
+                .map(|file| self.collected(file, false))
+                .sum();
+        } else {
+            draft.expected = self.survey.count();
+        }
+        if draft.expected == 0 && self.survey.count() > 0 {
+            return None;
+        }
+        draft.why.push(format!(
+            "{} ({}): what the maintainers run against an installed wheel",
+            way.name,
+            place(&way.file, way.line)
+        ));
+        self.surround(&mut draft, way);
+        if way.invocation.tool == Tool::Pytest && draft.working == Working::SourceTree {
+            self.keep_installed_copy(&mut draft);
+        }
+        Some(draft)
+    }
+
+    /// Django's conventions, where nothing is written down: a script, `manage.py`, or settings beside the tests.
+    fn django(&self) -> Option<Draft> {
+        let uses = self
+            .survey
+            .tests
+            .iter()
+            .filter(|file| file.facts.imports.iter().any(|import| import.module.starts_with("django")))
+            .count();
+        if uses == 0 || self.says_pytest() {
+            return None;
+        }
+        let mut draft = Draft::new(Tool::Django, &["python"]);
+        draft.expected = self.survey.count();
+        let script = ["runtests.py", "run_tests.py", "tests/runtests.py", "test/runtests.py", "quicktest.py"]
+            .into_iter()
+            .find(|file| self.reader.has_file(file));
+        let manage =
+            self.reader.files().iter().map(|file| file.0).find(|path| file_name(path) == "manage.py");
+        let settings =
+            self.reader.files().iter().map(|file| file.0).find(|path| {
+                matches("*settings*.py", path) && path.split('/').any(|part| part.contains("test"))
+            });
+        if let Some(script) = script {
+            draft.command.push(script.to_owned());
+            draft.why.push(format!("tests import Django, and {script} is there to run them"));
+        } else if let Some(manage) = manage {
+            draft.command.extend([manage.to_owned(), "test".into()]);
+            draft.why.push(format!("tests import Django, and {manage} is there to run them"));
+        } else if let Some(settings) = settings {
+            draft.command.extend(["-m", "django", "test"].map(str::to_owned));
+            let module = settings.trim_end_matches(".py").trim_start_matches("src/").replace('/', ".");
+            draft.environment = BTreeMap::from([("DJANGO_SETTINGS_MODULE".to_owned(), module)]);
+            draft.why.push(format!("tests import Django, and {settings} looks like their settings"));
+        } else {
+            return None;
+        }
+        Some(draft)
+    }
+}
+
+/// Those of pytest's arguments that are paths.
+fn paths(arguments: &[String]) -> Vec<String> {
+    let mut paths = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if WITH_VALUE.contains(&argument.as_str()) {
+            arguments.next();
+        } else if !argument.starts_with('-') {
+            paths.push(argument.split("::").next().unwrap_or(argument).to_owned());
+        }
+    }
+    paths
+}
+
+/// A folder of the tree as a variable's value names it.
+fn root_path(folder: &str) -> String {
+    let folder = folder.trim_start_matches("./").trim_end_matches('/');
+    if folder.is_empty() || folder == "." { "{root}".to_owned() } else { format!("{{root}}/{folder}") }
+}

@@ -1,0 +1,311 @@
+//! The rules on small trees, one row each: what a release looks like, and the plan an expert would write.
+
+use std::collections::BTreeMap;
+
+use wheeltapper_core::{ProjectName, Reason, TestPlan, Version};
+use wheeltapper_recipe::{About, Interpreter, MemoryTree, Plans, plan};
+
+const PYTEST: &str = "import pytest\ndef test_a(): pass\ndef test_b(): pass\n";
+const UNITTEST: &str = "import unittest\nclass A(unittest.TestCase):\n    def test_a(self): pass\n";
+
+struct Release {
+    files: Vec<(&'static str, &'static str)>,
+    installed: Vec<&'static str>,
+    native: bool,
+    extras: &'static [(&'static str, &'static str)],
+    runtime: Vec<&'static str>,
+}
+
+fn release(files: &[(&'static str, &'static str)]) -> Release {
+    let files = files.to_vec();
+    Release { files, installed: vec!["p/__init__.py"], native: false, extras: &[], runtime: vec![] }
+}
+
+impl Release {
+    fn installed(mut self, files: &[&'static str]) -> Self {
+        self.installed = files.to_vec();
+        self
+    }
+
+    fn native(mut self) -> Self {
+        self.native = true;
+        self
+    }
+
+    fn extras(mut self, extras: &'static [(&'static str, &'static str)]) -> Self {
+        self.extras = extras;
+        self
+    }
+
+    fn runtime(mut self, requirements: &[&'static str]) -> Self {
+        self.runtime = requirements.to_vec();
+        self
+    }
+
+    fn plans(self) -> Plans {
+        let project: ProjectName = "p".parse().expect("a name");
+        let version: Version = "1.0".parse().expect("a version");
+        let tree = self.files.iter().fold(MemoryTree::new(), |tree, (path, text)| tree.with(*path, *text));
+        let mut extras: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, requirement) in self.extras {
+            extras.entry((*name).to_owned()).or_default().push((*requirement).to_owned());
+        }
+        let about = About {
+            project: &project,
+            version: &version,
+            import_names: vec!["p".into()],
+            installed_files: self.installed.iter().map(ToString::to_string).collect(),
+            native: self.native,
+            runtime_requirements: self.runtime.iter().map(ToString::to_string).collect(),
+            provides_extra: extras,
+            interpreter: Interpreter {
+                version: (3, 13),
+                implementation: "cpython".into(),
+                platform: "linux".into(),
+            },
+        };
+        plan(&tree, &about)
+    }
+
+    fn first(self) -> TestPlan {
+        self.plans().plans.into_iter().next().expect("a plan")
+    }
+
+    /// Where and what, in one line.
+    fn command(self) -> String {
+        let plan = self.first();
+        let folder = if plan.directory == "." { String::new() } else { format!("({}) ", plan.directory) };
+        format!("{}: {folder}{}", plan.working, plan.command.join(" "))
+    }
+
+    fn requirements(self) -> Vec<String> {
+        self.first().requirements
+    }
+}
+
+const SRC: (&str, &str) = ("src/p/__init__.py", "");
+const FLAT: (&str, &str) = ("p/__init__.py", "");
+const CONFIG: (&str, &str) = ("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '-ra'\n");
+
+#[test]
+fn no_tests_are_an_answer() {
+    for files in [
+        &[SRC][..],
+        &[SRC, CONFIG, ("tox.ini", "[pytest]\n[testenv]\ncommands = pytest\n")],
+        &[
+            SRC,
+            ("src/p/_vendor/q/test_q.py", PYTEST),
+            ("tests/__init__.py", ""),
+            ("tests/testutils.py", PYTEST),
+        ],
+        &[SRC, ("src/p/tests.py", "def test_odd(value):\n    return value % 2\n")],
+    ] {
+        let plans = release(files).plans();
+        assert_eq!((plans.none, plans.plans.len()), (Some(Reason::NoTestsShipped), 0), "{files:?}");
+    }
+}
+
+#[test]
+fn a_configuration_means_bare_pytest() {
+    assert_eq!(release(&[SRC, CONFIG, ("tests/test_a.py", PYTEST)]).command(), "source-tree: pytest");
+    let plan = release(&[SRC, CONFIG, ("tests/test_a.py", PYTEST)]).first();
+    assert_eq!((plan.expected_tests, plan.requirements), (Some(2), vec!["pytest".to_owned()]));
+}
+
+#[test]
+fn without_configuration_pytest_gets_the_test_folders() {
+    for (files, command) in [
+        (&[SRC, ("tests/test_a.py", PYTEST)][..], "source-tree: pytest tests"),
+        (
+            &[SRC, ("testing/test_a.py", PYTEST), ("examples/test_b.py", PYTEST)],
+            "source-tree: pytest testing",
+        ),
+        (&[SRC, ("tests/test_a.py", UNITTEST)], "source-tree: pytest tests"),
+        (&[SRC, ("test_p.py", PYTEST)], "source-tree: pytest test_p.py"),
+        (&[SRC, ("tests/alpha.py", PYTEST)], "source-tree: pytest tests/alpha.py"),
+    ] {
+        assert_eq!(release(files).command(), command);
+    }
+}
+
+#[test]
+fn unittest_is_the_alternative_and_first_where_pytest_cannot_collect() {
+    let plans = release(&[SRC, ("tests/__init__.py", ""), ("tests/test_a.py", UNITTEST)]).plans();
+    assert_eq!(plans.plans[1].command.join(" "), "python -m unittest discover -s tests -t .");
+    let command =
+        release(&[FLAT, ("p/test.py", UNITTEST)]).installed(&["p/__init__.py", "p/test.py"]).command();
+    assert_eq!(command, "empty: python -m unittest p.test");
+}
+
+#[test]
+fn the_source_tree_never_hides_a_compiled_part() {
+    let files = [FLAT, ("p/_speed.c", ""), ("tests/test_a.py", PYTEST)];
+    assert_eq!(release(&files).native().command(), "source-tree: pytest tests");
+    let files = [FLAT, ("tests/__init__.py", ""), ("tests/test_a.py", PYTEST)];
+    assert_eq!(release(&files).native().command(), "source-tree: pytest --import-mode=append tests");
+    let files = [
+        FLAT,
+        ("tests/helper.py", ""),
+        ("tests/test_a.py", "from tests.helper import x\ndef test_a(): pass\n"),
+    ];
+    assert!(!release(&files).native().command().contains("python -m pytest"));
+    let files = [FLAT, ("tests/test_a.py", UNITTEST)];
+    let plans = release(&files).native().plans();
+    assert_eq!((plans.plans[1].directory.as_str(), plans.plans[1].command.len()), ("tests", 4));
+}
+
+#[test]
+fn helpers_in_the_root_need_python_dash_m() {
+    let files = [
+        SRC,
+        ("tests/helper.py", ""),
+        ("tests/test_a.py", "from tests.helper import x\ndef test_a(): pass\n"),
+    ];
+    assert_eq!(release(&files).command(), "source-tree: python -m pytest tests");
+}
+
+#[test]
+fn tests_inside_the_package_run_where_they_are() {
+    let files = [FLAT, ("p/tests/__init__.py", ""), ("p/tests/test_a.py", PYTEST)];
+    let installed = ["p/__init__.py", "p/tests/__init__.py", "p/tests/test_a.py"];
+    assert_eq!(release(&files).installed(&installed).command(), "empty: pytest --pyargs p.tests");
+    assert_eq!(release(&files).command(), "source-tree: pytest p/tests");
+    assert_eq!(release(&files).native().command(), "source-tree: pytest --import-mode=importlib p/tests");
+    let files = [FLAT, CONFIG, ("p/tests/__init__.py", ""), ("p/tests/test_a.py", PYTEST)];
+    let command = release(&files).installed(&installed).native().command();
+    assert_eq!(command, "source-tree: pytest -c pyproject.toml --pyargs p.tests");
+}
+
+#[test]
+fn django_runs_with_its_settings() {
+    let test = "from django.test import TestCase\nclass A(TestCase):\n    def test_a(self): pass\n";
+    let hatch = "[tool.hatch.envs.default]\nfeatures = ['q']\ndependencies = ['black', 'freezegun~=1.5']\n\
+                 [tool.hatch.envs.default.env-vars]\nPYTHONPATH = 'test'\nDJANGO_SETTINGS_MODULE = 's.settings'\n\
+                 [tool.hatch.envs.default.scripts]\ntest = 'python -m django test {args:p}'\n\
+                 [tool.hatch.envs.test.scripts]\nrun = 'test'\n";
+    let plan = release(&[SRC, ("src/p/tests.py", test), ("pyproject.toml", hatch)])
+        .extras(&[("q", "qrcode")])
+        .runtime(&["django>=4"])
+        .first();
+    assert_eq!(plan.command.join(" "), "python -m django test p");
+    assert_eq!(plan.environment["PYTHONPATH"], "{root}/src:{root}/test");
+    assert_eq!(plan.environment["DJANGO_SETTINGS_MODULE"], "s.settings");
+    assert_eq!((plan.requirements, plan.extras), (vec!["freezegun~=1.5".to_owned()], vec!["q".to_owned()]));
+    let files = [SRC, ("tests/test_a.py", test), ("runtests.py", "import django\n")];
+    assert_eq!(release(&files).command(), "source-tree: python runtests.py");
+    let tox = (
+        "tox.ini",
+        "[testenv]\nsetenv = DJANGO_SETTINGS_MODULE=tests.settings\ncommands = coverage run -m django test\n",
+    );
+    let plan = release(&[SRC, ("tests/test_a.py", test), tox]).first();
+    assert_eq!(plan.command.join(" "), "python -m django test");
+    assert_eq!(plan.environment["DJANGO_SETTINGS_MODULE"], "tests.settings");
+}
+
+#[test]
+fn cibuildwheel_is_believed_for_compiled_packages_only() {
+    let toml = "[tool.cibuildwheel]\ntest-command = 'pytest -q {project}/tests/unit'\ntest-requires = 'pytest hypothesis'\n";
+    let files =
+        [SRC, ("pyproject.toml", toml), ("tests/unit/test_a.py", PYTEST), ("tests/slow/test_b.py", PYTEST)];
+    assert_eq!(release(&files).native().command(), "source-tree: pytest tests/unit");
+    assert_eq!(release(&files).native().requirements(), ["pytest", "hypothesis"]);
+    assert_eq!(release(&files).command(), "source-tree: pytest tests");
+    assert_eq!(release(&files).requirements(), ["pytest"]);
+}
+
+#[test]
+fn tox_gives_directory_and_variables() {
+    let tox = "[testenv]\nchangedir = tests\nsetenv =\n  MODE = x\n  COVERAGE_FILE = y\n  SECRET = {env:HOME}/{unknown}\ncommands = pytest {posargs}\n";
+    let plan = release(&[SRC, ("tox.ini", tox), ("tests/test_a.py", PYTEST)]).first();
+    assert_eq!((plan.directory.as_str(), plan.command.join(" ").as_str()), ("tests", "pytest"));
+    assert_eq!(plan.environment, BTreeMap::from([("MODE".to_owned(), "x".to_owned())]));
+}
+
+#[test]
+fn nox_files_are_read_and_not_run() {
+    let nox = "import nox\nDEPS = ['pytest', 'mock']\n@nox.session(python=['3.12'])\ndef tests(session):\n    session.install(*DEPS, '-r', 'extra.txt')\n    \
+               session.install('.[fast]')\n    session.run('pytest', *session.posargs, env={'A': 'b'})\n\
+               @nox.session\ndef lint(session):\n    session.install('flake8')\n    session.run('flake8')\n";
+    let files = [SRC, ("noxfile.py", nox), ("extra.txt", "attrs\n"), ("tests/test_a.py", PYTEST)];
+    let plan = release(&files).extras(&[("fast", "cython")]).first();
+    assert_eq!(
+        (plan.requirements, plan.extras),
+        (vec!["pytest".into(), "mock".into(), "attrs".into()], vec!["fast".into()])
+    );
+    assert_eq!(plan.environment["A"], "b");
+}
+
+#[test]
+fn requirements_come_from_the_strongest_list() {
+    let test = ("tests/test_a.py", PYTEST);
+    let group = (
+        "pyproject.toml",
+        "[dependency-groups]\ntest = [{include-group='base'}, 'pytest>=8']\nbase = ['b']\ndev = ['black', 'd']\n",
+    );
+    let file = ("requirements/test.txt", "-r common.txt\nf\n-e git+https://example.invalid/x\n");
+    let common = ("requirements/common.txt", "c\n");
+    let tox = ("tox.ini", "[testenv]\ndeps =\n  t\ncommands = pytest\n");
+    let setup =
+        ("setup.py", "from setuptools import setup\nTESTS = ['s']\nsetup(name='p', tests_require=TESTS)\n");
+    let dev = ("requirements-dev.txt", "flake8\npytest-cov\nd\n");
+    let ci = (
+        ".github/workflows/test.yml",
+        "jobs:\n  x:\n    steps:\n      - run: pip install wheel i\n      - run: pytest\n",
+    );
+    let rows: [(&[(&'static str, &'static str)], &[&str]); 7] = [
+        (&[SRC, test, group, file, common, tox], &["b", "pytest>=8"]),
+        (&[SRC, test, file, common, tox, setup], &["c", "f", "pytest"]),
+        (&[SRC, test, tox, setup, ci], &["t", "pytest"]),
+        (&[SRC, test, setup, ci, dev], &["s", "pytest"]),
+        (&[SRC, test, ci, dev], &["i", "pytest"]),
+        (&[SRC, test, dev], &["pytest-cov", "d", "pytest"]),
+        (&[SRC, test], &["pytest"]),
+    ];
+    for (files, wanted) in rows {
+        assert_eq!(release(files).requirements(), wanted);
+    }
+    let plan = release(&[SRC, test, tox]).extras(&[("testing", "pytest<9"), ("doc", "sphinx")]).first();
+    assert_eq!((plan.extras, plan.requirements), (vec!["testing".to_owned()], vec![]));
+    let ignored = release(&[SRC, test, file, common]).plans().ignored;
+    assert!(ignored.iter().any(|one| one.what.starts_with("-e git+") && one.file == "requirements/test.txt"));
+}
+
+#[test]
+fn configuration_and_fixtures_imply_plugins() {
+    let config = ("pytest.ini", "[pytest]\naddopts = --cov=p -n 4\ntimeout = 9\nasyncio_mode = auto\n");
+    let test = ("tests/test_a.py", "def test_a(mocker, httpserver, own, given): pass\n");
+    let conftest = ("tests/conftest.py", "import pytest\n@pytest.fixture\ndef httpserver(): pass\n");
+    let mut found = release(&[SRC, config, test, conftest]).requirements();
+    found.sort();
+    assert_eq!(
+        found,
+        ["pytest", "pytest-asyncio", "pytest-cov", "pytest-mock", "pytest-timeout", "pytest-xdist"]
+    );
+}
+
+#[test]
+fn imports_that_nothing_provides_are_inferred() {
+    let test = "import os, yaml, attr, p, helper, flask, numpy as np\nfrom dateutil import tz\ntry:\n    import lxml\nexcept ImportError:\n    lxml = None\n\
+                scipy = pytest.importorskip('scipy')\nimport declared.sub\ndef test_a(): import pandas\n";
+    let files = [
+        SRC,
+        ("tests/test_a.py", test),
+        ("tests/helper.py", "import six\n"),
+        ("requirements.txt", "numpy>=2\n"),
+    ];
+    let plans = release(&files).runtime(&["Flask>=1", "declared"]).plans();
+    assert_eq!(
+        plans.plans[0].requirements,
+        ["pytest", "attrs", "python-dateutil", "numpy>=2", "six", "pyyaml"]
+    );
+    let inferred: Vec<_> = plans.inferred.iter().map(|one| (one.project.as_str(), one.from_table)).collect();
+    assert_eq!(inferred, [("attrs", true), ("python-dateutil", true), ("six", true), ("pyyaml", true)]);
+    assert_eq!(plans.inferred[3].line, Some(1));
+}
+
+#[test]
+fn every_decision_names_its_file() {
+    let plan = release(&[SRC, CONFIG, ("tests/test_a.py", "import yaml\ndef test_a(): pass\n")]).first();
+    assert!(plan.why.iter().any(|why| why.contains("pyproject.toml")), "{:?}", plan.why);
+    assert!(plan.why.iter().any(|why| why.contains("tests/test_a.py:1")), "{:?}", plan.why);
+}
