@@ -69,6 +69,17 @@ fn parse(text: &str) -> Option<pep508_rs::Requirement> {
     text.parse().ok()
 }
 
+/// A specifier without its exact version; `None` when it has none.
+pub(crate) fn without_pin(text: &str) -> Option<String> {
+    let mut parsed = parse(text)?;
+    let Some(pep508_rs::VersionOrUrl::VersionSpecifier(versions)) = &parsed.version_or_url else {
+        return None;
+    };
+    let is_pin = versions.iter().any(|version| version.to_string().starts_with("=="));
+    parsed.version_or_url = None;
+    is_pin.then(|| parsed.to_string())
+}
+
 /// Reads one line of a requirements file, a tox `deps` or an argument list joined to a line.
 pub(crate) fn line(raw: &str, own: &ProjectName) -> Line {
     let mut text = raw.trim();

@@ -8,6 +8,9 @@ use wheeltapper_recipe::{About, Interpreter, MemoryTree, Plans, plan};
 const PYTEST: &str = "import pytest\ndef test_a(): pass\ndef test_b(): pass\n";
 const UNITTEST: &str = "import unittest\nclass A(unittest.TestCase):\n    def test_a(self): pass\n";
 
+/// Files of a tree, and the requirements that come of them.
+type Row<'a> = (Vec<(&'static str, &'static str)>, &'a [&'a str]);
+
 struct Release {
     files: Vec<(&'static str, &'static str)>,
     installed: Vec<&'static str>,
@@ -252,22 +255,31 @@ fn requirements_come_from_the_strongest_list() {
         ".github/workflows/test.yml",
         "jobs:\n  x:\n    steps:\n      - run: pip install wheel i\n      - run: pytest\n",
     );
-    let rows: [(&[(&'static str, &'static str)], &[&str]); 7] = [
-        (&[SRC, test, group, file, common, tox], &["b", "pytest>=8"]),
-        (&[SRC, test, file, common, tox, setup], &["c", "f", "pytest"]),
-        (&[SRC, test, tox, setup, ci], &["t", "pytest"]),
-        (&[SRC, test, setup, ci, dev], &["s", "pytest"]),
-        (&[SRC, test, ci, dev], &["i", "pytest"]),
-        (&[SRC, test, dev], &["pytest-cov", "d", "pytest"]),
-        (&[SRC, test], &["pytest"]),
+    let rows: [Row; 7] = [
+        (vec![SRC, test, group, file, common, tox], &["b", "pytest>=8"]),
+        (vec![SRC, test, file, common, tox, setup], &["c", "f", "pytest"]),
+        (vec![SRC, test, tox, setup, ci], &["t", "pytest"]),
+        (vec![SRC, test, setup, ci, dev], &["s", "pytest"]),
+        (vec![SRC, test, ci, dev], &["i", "pytest"]),
+        (vec![SRC, test, dev], &["pytest-cov", "d", "pytest"]),
+        (vec![SRC, test], &["pytest"]),
     ];
     for (files, wanted) in rows {
-        assert_eq!(release(files).requirements(), wanted);
+        assert_eq!(release(&files).requirements(), wanted);
     }
     let plan = release(&[SRC, test, tox]).extras(&[("testing", "pytest<9"), ("doc", "sphinx")]).first();
     assert_eq!((plan.extras, plan.requirements), (vec!["testing".to_owned()], vec![]));
     let ignored = release(&[SRC, test, file, common]).plans().ignored;
     assert!(ignored.iter().any(|one| one.what.starts_with("-e git+") && one.file == "requirements/test.txt"));
+}
+
+#[test]
+fn pins_have_an_alternative_without_them() {
+    let pinned = ("requirements/tests.txt", "a==1\nb[x]==2; python_version >= '3'\npytest==7.0\nd>=1\n");
+    let plans = release(&[SRC, ("tests/test_a.py", PYTEST), pinned]).plans();
+    assert_eq!(plans.plans[0].requirements[0], "a==1");
+    assert_eq!(plans.plans[1].requirements, ["a", "b[x] ; python_full_version >= '3'", "pytest", "d>=1"]);
+    assert_eq!(plans.plans[0].command, plans.plans[1].command);
 }
 
 #[test]

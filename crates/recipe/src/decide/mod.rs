@@ -18,6 +18,7 @@ use crate::{
     invocation::Tool,
     needs::{Basis, Needs, needs},
     pytest_config::{self, PytestConfig, matches},
+    requirement::without_pin,
     survey::{Survey, TestFile},
     tree::{Reader, SourceTree, file_name},
 };
@@ -245,6 +246,9 @@ impl Case<'_> {
                 why: draft.why.into_iter().chain(why).collect(),
             });
         }
+        if let Some(unpinned) = plans.plans.first().and_then(without_pins) {
+            plans.plans.insert(1, unpinned);
+        }
         for list in &self.declared.lists {
             for (what, file, line, because) in &list.list.refused {
                 let one = Ignored {
@@ -259,6 +263,25 @@ impl Case<'_> {
             }
         }
     }
+}
+
+/// The same plan with newest versions, where a list pins most of what it asks for: pins of another year often
+/// cannot be installed on this Python.
+fn without_pins(plan: &TestPlan) -> Option<TestPlan> {
+    let pinned = plan.requirements.iter().filter(|text| without_pin(text).is_some()).count();
+    if pinned < 3 || pinned * 2 < plan.requirements.len() {
+        return None;
+    }
+    let mut unpinned = plan.clone();
+    for requirement in &mut unpinned.requirements {
+        if let Some(text) = without_pin(requirement) {
+            *requirement = text;
+        }
+    }
+    unpinned.why.push(format!(
+        "the versions of {pinned} requirements are left open, in case those pinned cannot be installed"
+    ));
+    Some(unpinned)
 }
 
 impl Draft {
