@@ -173,7 +173,10 @@ fn tests_inside_the_package_run_where_they_are() {
     let installed = ["p/__init__.py", "p/tests/__init__.py", "p/tests/test_a.py"];
     assert_eq!(release(&files).installed(&installed).command(), "empty: pytest --pyargs p.tests");
     assert_eq!(release(&files).command(), "source-tree: pytest p/tests");
-    assert_eq!(release(&files).native().command(), "source-tree: pytest --import-mode=importlib p/tests");
+    assert_eq!(
+        release(&files).native().command(),
+        "source-tree: pytest -p p --import-mode=importlib p/tests"
+    );
     let files = [FLAT, CONFIG, ("p/tests/__init__.py", ""), ("p/tests/test_a.py", PYTEST)];
     let command = release(&files).installed(&installed).native().command();
     assert_eq!(command, "source-tree: pytest -c pyproject.toml --pyargs p.tests");

@@ -213,12 +213,22 @@ impl Case<'_> {
         let on_path = self.root_on_path();
         if inside {
             draft.why.push(
-                "tests lie in the package and are left out of the wheel: the source tree's copy is tested"
+                "tests lie in the package and are left out of the wheel: they run from the source tree"
                     .into(),
             );
             if self.about.native && mode_is_free {
-                draft.command.insert(1, "--import-mode=importlib".into());
-                draft.why.push("importlib mode, since the source tree lacks the compiled part".into());
+                // `-p` imports the installed package first; importlib mode then finds the tests beside it by their
+                // files, relative imports included. Seen with pytest 9; `append` mode finds no `package.tests`.
+                let own = self.survey.own.iter().find(|own| {
+                    self.survey.tests.iter().any(|file| file.in_package && is_under(&file.path, &own.path))
+                });
+                if let Some(own) = own {
+                    draft.command.splice(
+                        1..1,
+                        ["-p".to_owned(), own.name.clone(), "--import-mode=importlib".to_owned()],
+                    );
+                    draft.why.push("the installed package is imported first, since the source tree lacks the compiled part".into());
+                }
             }
             return;
         }
