@@ -70,8 +70,13 @@ impl From<wheeltapper_store::Error> for Failure {
 
 impl From<wheeltapper_sandbox::Error> for Failure {
     fn from(error: wheeltapper_sandbox::Error) -> Self {
-        Failure::new(Exit::Sandbox, error.to_string())
-            .hint("`wheeltapper doctor` tries the whole sandbox and prints what would allow it")
+        let remedy = match &error {
+            wheeltapper_sandbox::Error::Refused { remedy, .. } => remedy.clone(),
+            _ => None,
+        };
+        Failure::new(Exit::Sandbox, error.to_string()).hint(remedy.unwrap_or_else(|| {
+            "`wheeltapper doctor` tries the whole sandbox and prints what would allow it".to_owned()
+        }))
     }
 }
 
@@ -98,6 +103,10 @@ impl From<wheeltapper_coordinator::Error> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
+        // Whoever reads our output may stop reading: `wheeltapper log … | head` is no failure.
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Failure::new(Exit::Success, "");
+        }
         Failure::new(Exit::Farm, error.to_string())
     }
 }

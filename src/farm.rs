@@ -13,15 +13,15 @@ use std::{
 use jiff::Timestamp;
 use tokio::runtime::{Handle, Runtime};
 use wheeltapper_agent::{
-    Agent, HostEnvironment, Index, Layers, Limits, Resolver,
+    Agent, HostEnvironment, Index, Layers, Resolver,
     environment::{Platform, environments},
     interpreter::{self, Found},
 };
-use wheeltapper_core::Popularity;
+use wheeltapper_core::{Limits, Popularity};
 use wheeltapper_index::{
     Client, ClientOptions, Configuration, Files, FilesOptions, Proxy, ProxyOptions, Surroundings, Uv,
 };
-use wheeltapper_sandbox::{Cancel, Host, Mode, Settings};
+use wheeltapper_sandbox::{Cancel, CheckStatus, Host, Mode, Settings};
 use wheeltapper_store::Store;
 
 use crate::{
@@ -81,6 +81,22 @@ pub fn enter(paths: &Paths, sandbox: &SandboxArguments) -> Result<Host, Failure>
         ),
     }
     Ok(host)
+}
+
+/// Tries the complete sandbox before any stranger's code runs in it.
+pub fn require_complete(host: &Host) -> Result<(), Failure> {
+    match host.check().into_iter().find(|check| check.status == CheckStatus::Refused) {
+        None => Ok(()),
+        Some(check) => {
+            let failure = Failure::new(
+                Exit::Sandbox,
+                format!("the sandbox is refused here: {}: {}", check.name, check.detail),
+            );
+            let reduced =
+                "`wheeltapper doctor` shows all of it; --sandbox reduced does without, on your own risk";
+            Err(failure.hint(check.remedy.unwrap_or_else(|| reduced.to_owned())))
+        }
+    }
 }
 
 impl Farm {
@@ -183,12 +199,11 @@ fn stop_on_interrupt(runtime: &Runtime, cancel: Cancel) {
 
 /// Limits of a cell from the command line.
 pub fn limits(arguments: &LimitArguments) -> Limits {
-    let seconds = std::time::Duration::from_secs;
     Limits {
-        build: seconds(arguments.limit_build),
-        step: seconds(arguments.limit_step),
-        test: seconds(arguments.limit_test),
-        inactivity: seconds(arguments.limit_inactivity),
+        build_s: arguments.limit_build,
+        step_s: arguments.limit_step,
+        test_s: arguments.limit_test,
+        inactivity_s: arguments.limit_inactivity,
         memory: arguments.limit_memory << 20,
         processes: arguments.limit_processes,
         output: arguments.limit_output << 20,

@@ -27,7 +27,9 @@ fn main() -> ExitCode {
     match dispatch(arguments) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(failure) => {
-            view::failure(&failure);
+            if failure.exit != Exit::Success {
+                view::failure(&failure);
+            }
             ExitCode::from(failure.exit as u8)
         }
     }

@@ -30,6 +30,7 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
     let jobs =
         arguments.jobs.map_or_else(|| farm::default_jobs(limits.memory), |jobs| jobs as usize).min(100);
     let host = farm::enter(paths, &arguments.sandbox)?;
+    farm::require_complete(&host)?;
     let options = FarmOptions {
         interpreters: arguments.interpreter.clone(),
         exclude_newer,
@@ -39,7 +40,7 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
     let farm = Farm::open(paths, host, &options)?;
     let environments = chosen(&farm, arguments)?;
     let options = RunOptions {
-        cell: wheeltapper_agent::Options {
+        cell: wheeltapper_core::Options {
             tests: !arguments.no_tests,
             setup_py: arguments.build_with.is_some(),
             limits,

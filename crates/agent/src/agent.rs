@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use wheeltapper_core::{Limit, Phase, Popularity, Reason, Sha256, evidence::Artifact};
+use wheeltapper_core::{Limit, Phase, Popularity, ProjectName, Reason, Sha256, evidence::Artifact};
 use wheeltapper_sandbox::{Bind, Cancel, Command, Execution, Host, Network, ScratchLimits, World};
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     index::{Fetched, Index},
     interpreter::Interpreter,
-    job::{Job, Report},
+    job::{Job, Purpose, Report},
     layers::Layers,
     phases,
     resolve::{LockedWheel, Question, Resolution, Resolver},
@@ -168,9 +168,14 @@ impl Agent {
             Network::None => None,
         };
         let execution = world.run(command, &self.cancel, listener)?;
-        drop(serving);
         if let Some(error) = refused {
             return Err(error.into());
+        }
+        if let Some(serving) = serving
+            && !execution.exit.success()
+            && let Some(failure) = serving.recording().failures.first()
+        {
+            return Err(Error::Installer(format!("the index failed: {failure}")));
         }
         if self.cancel.is_cancelled() {
             return Err(Error::Stopped);
@@ -246,8 +251,8 @@ impl Agent {
             binds,
             network,
             limits: wheeltapper_sandbox::Limits {
-                wall: limits.build,
-                inactivity: limits.inactivity,
+                wall: limits.build(),
+                inactivity: limits.inactivity(),
                 memory: limits.memory,
                 processes: limits.processes,
                 output: limits.output,
@@ -265,11 +270,26 @@ impl Agent {
         &self,
         job: &Job,
         slot: usize,
-        below: &[wheeltapper_core::ProjectName],
+        purpose: Purpose,
+        below: &[ProjectName],
         question: &Question,
     ) -> Result<Prepared, Error> {
         let base = self.base_layers(job, slot)?;
-        match self.resolver.resolve(&job.environment, question)? {
+        let resolution = match &job.replay {
+            Some(replay) => {
+                let wheels = replay.wheels(purpose);
+                if wheels.iter().any(|wheel| wheel.sha256.is_none()) {
+                    // What was built inside a sandbox is no file of the index: the same versions are built again.
+                    let pins = |wheel: &LockedWheel| format!("{}=={}", wheel.project, wheel.version);
+                    let requirements = wheels.iter().map(pins).collect();
+                    let pinned = Question { requirements, constraints: Vec::new() };
+                    return self.prepare_inside(job, slot, base, &pinned);
+                }
+                Resolution::Locked(wheels.to_vec())
+            }
+            None => self.resolver.resolve(&job.environment, question)?,
+        };
+        match resolution {
             Resolution::Impossible(words) => Ok(Prepared::Impossible { words, limit: None }),
             Resolution::NeedsBuild(_) => self.prepare_inside(job, slot, base, question),
             Resolution::Locked(wheels) => {

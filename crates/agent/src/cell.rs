@@ -15,7 +15,11 @@ use wheeltapper_core::{
 use wheeltapper_sandbox::{Bind, Command, Execution, Limits, Network, World, base_environment};
 
 use crate::{
-    agent::Agent, environment::interpreter_folders, error::Error, job::Job, job::Report, resolve::LockedWheel,
+    agent::Agent,
+    environment::interpreter_folders,
+    error::Error,
+    job::{Job, Purpose, Report},
+    resolve::LockedWheel,
 };
 
 /// The wheel that is installed and tested in a cell.
@@ -170,14 +174,14 @@ impl<'a> Cell<'a> {
         log.push(b'\n');
     }
 
-    pub(crate) fn installed(&mut self, wheels: &[LockedWheel], purpose: &str) {
+    pub(crate) fn installed(&mut self, wheels: &[LockedWheel], purpose: Purpose) {
         for wheel in wheels {
             self.asked.insert(wheel.project.to_string());
             self.evidence.installed.push(Installed {
                 project: wheel.project.clone(),
                 version: wheel.version.clone(),
                 sha256: wheel.sha256,
-                purpose: purpose.to_owned(),
+                purpose: purpose.as_str().to_owned(),
             });
         }
     }
@@ -201,7 +205,7 @@ impl<'a> Cell<'a> {
             network: if step.index { Network::Port } else { Network::None },
             limits: Limits {
                 wall: step.wall,
-                inactivity: limits.inactivity,
+                inactivity: limits.inactivity(),
                 memory: limits.memory,
                 processes: limits.processes,
                 output: limits.output,

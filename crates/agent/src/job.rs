@@ -1,14 +1,14 @@
 //! What an agent is asked to do, and what it brings back. Values only.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use wheeltapper_core::{
-    Evidence, Phase, ProjectName, Sha256, Version,
+    Evidence, Options, Phase, ProjectName, Reason, Sha256, TestPlan, Version,
     evidence::{Artifact, Selected},
 };
 use wheeltapper_index::File;
 
-use crate::environment::HostEnvironment;
+use crate::{environment::HostEnvironment, resolve::LockedWheel};
 
 /// One cell to run.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Job {
     pub environment: Arc<HostEnvironment>,
     /// How.
     pub options: Options,
+    /// What a stored result used, when it is to be had again.
+    pub replay: Option<Arc<Replay>>,
 }
 
 /// A release, with the files that this environment would use of it.
@@ -88,59 +90,47 @@ impl Origin {
     }
 }
 
-/// How cells are run.
+/// What a stored result used: taken instead of asking the resolver and the recipe again.
 #[derive(Debug, Clone)]
-pub struct Options {
-    /// Whether tests are run.
-    pub tests: bool,
-    /// Whether `setup.py` is used wherever there is one.
-    pub setup_py: bool,
-    /// Limits of each phase.
-    pub limits: Limits,
+pub struct Replay {
+    /// What was installed to build it.
+    pub build: Vec<LockedWheel>,
+    /// Its runtime requirements.
+    pub runtime: Vec<LockedWheel>,
+    /// Its tests' requirements.
+    pub test: Vec<LockedWheel>,
+    /// How its tests were run.
+    pub plan: Option<TestPlan>,
+    /// Why they were not.
+    pub untested: Option<Reason>,
 }
 
-/// Limits of each phase of a cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Wall time of a build.
-    pub build: Duration,
-    /// Wall time of an install, an import of all modules, an uninstall.
-    pub step: Duration,
-    /// Wall time of the tests.
-    pub test: Duration,
-    /// Time without a sign of life.
-    pub inactivity: Duration,
-    /// Bytes of memory of all processes together.
-    pub memory: u64,
-    /// Processes and threads.
-    pub processes: u64,
-    /// Bytes printed in a phase.
-    pub output: u64,
-    /// Bytes written in a cell.
-    pub disk: u64,
+/// What requirements are prepared for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Build,
+    Runtime,
+    Test,
 }
 
-impl Default for Limits {
-    /// 15 minutes to build, 5 to install, import or uninstall, 10 to test; 2 without a sign of life; 2 GiB of memory, 1,024
-    /// processes, 16 MiB of output, 2 GiB of disk.
-    fn default() -> Self {
-        Limits {
-            build: Duration::from_secs(900),
-            step: Duration::from_secs(300),
-            test: Duration::from_secs(600),
-            inactivity: Duration::from_secs(120),
-            memory: 2 << 30,
-            processes: 1024,
-            output: 16 << 20,
-            disk: 2 << 30,
+impl Purpose {
+    /// As records spell it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Build => "build",
+            Purpose::Runtime => "runtime",
+            Purpose::Test => "test",
         }
     }
 }
 
-impl Limits {
-    /// All limits as text, for fingerprints.
-    pub fn fingerprint(&self) -> String {
-        format!("{self:?}")
+impl Replay {
+    pub(crate) fn wheels(&self, purpose: Purpose) -> &[LockedWheel] {
+        match purpose {
+            Purpose::Build => &self.build,
+            Purpose::Runtime => &self.runtime,
+            Purpose::Test => &self.test,
+        }
     }
 }
 

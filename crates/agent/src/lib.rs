@@ -21,7 +21,7 @@ pub use cell::blank_evidence;
 pub use environment::HostEnvironment;
 pub use error::Error;
 pub use index::{Fetched, Index};
-pub use job::{Job, Limits, Options, Origin, Release, Report};
+pub use job::{Job, Origin, Release, Replay, Report};
 pub use layers::Layers;
 pub use resolve::{LockedWheel, Question, Resolution, Resolver};
 pub use source::Source;

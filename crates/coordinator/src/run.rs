@@ -12,9 +12,9 @@ use std::{
 
 use jiff::Timestamp;
 use tokio::runtime::Handle;
-use wheeltapper_agent::{Agent, Job, Options, Origin, Report};
+use wheeltapper_agent::{Agent, Job, Origin, Report};
 use wheeltapper_core::{
-    Evidence, Outcome, Phase, ProjectName, Reason, Record, Sha256, Status,
+    Evidence, Options, Outcome, Phase, ProjectName, Reason, Record, Sha256, Status,
     classify::classify,
     evidence::Artifact,
     record::{IndexAnswer, SCHEMA, Verdict},
@@ -111,6 +111,7 @@ pub fn plan(
             artifact,
             environment: std::sync::Arc::clone(environment),
             options: options.cell.clone(),
+            replay: None,
         },
         unsupported,
         then_wheel,
@@ -374,6 +375,7 @@ impl Runner<'_> {
             evidence,
             verdict,
             flaky: None,
+            options: job.options.clone(),
             attempt,
             request,
             index_answers,

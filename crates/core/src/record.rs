@@ -3,7 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{cause::Cause, digest::Sha256, evidence::Evidence, outcome::Outcome, outcome::Reason};
+use crate::{
+    cause::Cause,
+    digest::Sha256,
+    evidence::Evidence,
+    options::Options,
+    outcome::{Outcome, Reason},
+};
 
 /// The version of the record's schema. Raised when a reader of the old one would misread the new one.
 pub const SCHEMA: u32 = 1;
@@ -40,6 +46,8 @@ pub struct Record {
     pub verdict: Verdict,
     /// Set once a cell both failed and passed on identical inputs: the share of failures.
     pub flaky: Option<f64>,
+    /// How it was run.
+    pub options: Options,
     /// Which attempt of the run settled it, from 1.
     pub attempt: u32,
     /// Fingerprint of what was known before the cell ran; equal requests with unchanged index answers reuse a result.

@@ -16,6 +16,7 @@ use crate::{
     agent::Prepared,
     cell::{Cell, Step},
     error::Error,
+    job::Purpose,
     resolve::Question,
     source::Source,
 };
@@ -84,9 +85,9 @@ fn build_inner(cell: &mut Cell<'_>, source: &Source) -> Result<Option<PathBuf>, 
 fn prepare(cell: &mut Cell<'_>, source: &Source, requires: &[String]) -> Result<Option<World>, Error> {
     let question = Question { requirements: requires.to_vec(), constraints: Vec::new() };
     cell.evidence.installed.retain(|installed| installed.purpose != "build");
-    match cell.agent.prepare(cell.job, cell.slot, &[], &question)? {
+    match cell.agent.prepare(cell.job, cell.slot, Purpose::Build, &[], &question)? {
         Prepared::Ready { layers, wheels } => {
-            cell.installed(&wheels, "build");
+            cell.installed(&wheels, Purpose::Build);
             let layers: Vec<PathBuf> = layers.into_iter().chain([source.layer.clone()]).collect();
             Ok(Some(cell.agent.world(cell.job, cell.slot, &layers)?))
         }
@@ -136,7 +137,7 @@ fn call_hooks(
             directory: tree,
             environment: Vec::new(),
             binds: Vec::new(),
-            wall: cell.job.options.limits.build,
+            wall: cell.job.options.limits.build(),
             index: false,
             shown: Some(&shown),
         },

@@ -64,7 +64,7 @@ pub(crate) fn import(
             directory: root.join("empty"),
             environment: Vec::new(),
             binds: Vec::new(),
-            wall: cell.job.options.limits.step,
+            wall: cell.job.options.limits.step(),
             index: false,
             shown: None,
         },

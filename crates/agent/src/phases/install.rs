@@ -14,6 +14,7 @@ use crate::{
     agent::{Prepared, site_packages},
     cell::{Cell, Step, WheelAtHand, shown_path},
     error::Error,
+    job::Purpose,
     phases::fetch,
     resolve::{LockedWheel, Question},
 };
@@ -150,7 +151,7 @@ fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHa
         .map(ToString::to_string)
         .collect();
     let question = Question { requirements, constraints: Vec::new() };
-    let (layers, wheels) = match cell.agent.prepare(cell.job, cell.slot, &[], &question)? {
+    let (layers, wheels) = match cell.agent.prepare(cell.job, cell.slot, Purpose::Runtime, &[], &question)? {
         Prepared::Ready { layers, wheels } => (layers, wheels),
         Prepared::Impossible { words, limit } => {
             cell.note(Phase::Install, &words);
@@ -160,7 +161,7 @@ fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHa
         }
     };
     let wheels: Vec<LockedWheel> = wheels.into_iter().filter(|wheel| wheel.project.as_str() != own).collect();
-    cell.installed(&wheels, "runtime");
+    cell.installed(&wheels, Purpose::Runtime);
     let mut world = cell.agent.world(cell.job, cell.slot, &layers)?;
     let root = world.root().to_path_buf();
     let target = Path::new("/wheels").join(&wheel.filename);
@@ -186,7 +187,7 @@ fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHa
             directory: root.clone(),
             environment: cell.agent.uv_environment(&root),
             binds: vec![Bind { source: wheel.path.clone(), target }, cell.agent.uv_bind()],
-            wall: cell.job.options.limits.step,
+            wall: cell.job.options.limits.step(),
             index: false,
             shown: Some(&format!("uv pip install --no-deps {}", wheel.filename)),
         },

@@ -21,6 +21,7 @@ use crate::{
     cell::{Cell, Step, WheelAtHand},
     error::Error,
     events::{Events, read_events},
+    job::Purpose,
     phases::install::Installation,
     resolve::Question,
     source::Source,
@@ -38,7 +39,12 @@ pub(crate) fn test(
     }
     let Some(source) = source else { return skip(cell, Reason::NoTestsShipped) };
     cell.begin(Phase::Test);
-    let plans = plans(cell, source, wheel);
+    let plans = match &cell.job.replay {
+        Some(replay) => {
+            Plans { plans: replay.plan.iter().cloned().collect(), none: replay.untested, ..Plans::default() }
+        }
+        None => plans(cell, source, wheel),
+    };
     if plans.plans.is_empty() {
         return skip(cell, plans.none.unwrap_or(Reason::NoTestsShipped));
     }
@@ -221,10 +227,10 @@ fn test_layers(
     cell.evidence.installed.retain(|installed| installed.purpose != "test");
     let below: Vec<_> =
         installation.below.iter().map(|wheel| wheel.project.clone()).chain([own.clone()]).collect();
-    match cell.agent.prepare(cell.job, cell.slot, &below, &question)? {
+    match cell.agent.prepare(cell.job, cell.slot, Purpose::Test, &below, &question)? {
         Prepared::Ready { layers, wheels } => {
             let beside: Vec<_> = wheels.into_iter().filter(|wheel| !below.contains(&wheel.project)).collect();
-            cell.installed(&beside, "test");
+            cell.installed(&beside, Purpose::Test);
             // The first layers are the environment's own, which lie below already.
             Ok(Ok(layers.into_iter().skip(cell.agent.base_layers(cell.job, cell.slot)?.len()).collect()))
         }
@@ -270,7 +276,7 @@ fn run_plan(
             directory,
             environment,
             binds: Vec::new(),
-            wall: cell.job.options.limits.test,
+            wall: cell.job.options.limits.test(),
             index: false,
             shown: Some(&plan.command.join(" ")),
         },

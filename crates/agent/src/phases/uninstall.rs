@@ -34,7 +34,7 @@ pub(crate) fn uninstall(cell: &mut Cell<'_>, installation: &Installation) -> Res
             directory: root.clone(),
             environment: cell.agent.uv_environment(&root),
             binds: vec![cell.agent.uv_bind()],
-            wall: cell.job.options.limits.step,
+            wall: cell.job.options.limits.step(),
             index: false,
             shown: Some(&format!("uv pip uninstall {name}")),
         },
