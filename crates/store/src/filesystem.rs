@@ -138,7 +138,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn the_mount_table_names_the_type() {
-        let table = "36 35 98:0 / /a\\040b rw,noatime shared:1 - ext4 /dev/root rw\n\
+        let table = "36 35 98:0 / /a\\040b rw,noatime shared:1 - ext4 /dev/sda1 rw\n\
                      37 35 0:52 / /remote rw - fuse.sshfs host:/ rw,user_id=0\n";
         assert_eq!(type_in_mount_table(table, "0:52").as_deref(), Some("fuse.sshfs"));
         assert_eq!(type_in_mount_table(table, "0:53"), None);
