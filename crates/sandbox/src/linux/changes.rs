@@ -1,14 +1,16 @@
 //! What a cell wrote: the upper of its overlay, read as a list of changes, or copied out as a layer.
 
 use std::{
+    ffi::OsStr,
     fs, io,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
+    path::Path,
 };
 
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags, fchmod, openat, readlinkat, renameat_with, symlinkat};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{
+    copying::Copying,
     layers::{self, Found, Merged, Walk},
     remove,
 };
@@ -21,6 +23,8 @@ const LISTED: usize = 200_000;
 pub(super) fn changes(upper: &Path, lowers: &[&Path]) -> Result<Changes, Error> {
     let failed = |error| Error::io("read what the cell wrote", error);
     let mut walk = Walk::new(layers::open_root(upper)?).map_err(failed)?;
+    // The same directory in the layers below, for each level of the walk.
+    let mut below = vec![Some(Merged::root(lowers.iter().copied())?)];
     let mut changes = Changes::default();
     loop {
         let Some(step) = walk.step().map_err(failed)? else { return Ok(changes) };
@@ -31,7 +35,8 @@ pub(super) fn changes(upper: &Path, lowers: &[&Path]) -> Result<Changes, Error> 
         let (name, path, stat) = (step.name.clone(), step.path.clone(), step.stat);
         let file_type = layers::file_type(stat.st_mode);
         let is_directory = file_type == FileType::Directory;
-        let before = below(lowers, &path)?;
+        below.truncate(path.components().count());
+        let (before, inner) = before(below.last().and_then(Option::as_ref), &name).map_err(failed)?;
         let hides = is_directory && layers::open_directory(step.parent, &name).is_ok_and(layers::is_opaque);
         let change = |kind, file_type| Change {
             path: path.clone(),
@@ -57,29 +62,28 @@ pub(super) fn changes(upper: &Path, lowers: &[&Path]) -> Result<Changes, Error> 
             }
         };
         changes.list.extend(found);
-        if is_directory && !walk.enter(&name) {
-            changes.cut = true;
+        if is_directory {
+            if walk.enter(&name) {
+                below.push(inner);
+            } else {
+                changes.cut = true;
+            }
         }
     }
 }
 
-/// What stood at a path before: its type and permissions.
-fn below(lowers: &[&Path], path: &Path) -> Result<Option<(FileType, u32)>, Error> {
-    let names = layers::names(path)?;
-    let Some((name, parents)) = names.split_last() else { return Ok(None) };
-    let failed = |error| Error::io("read the layers below", error);
-    let mut at = Merged::root(lowers.iter().copied())?;
-    for parent in parents {
-        at = match at.find(parent).map_err(failed)? {
-            Found::Directory(directory) => directory,
-            Found::Nothing | Found::Leaf { .. } => return Ok(None),
-        };
-    }
-    match at.find(name).map_err(failed)? {
-        Found::Nothing => Ok(None),
-        Found::Directory(directory) => Ok(Some((FileType::Directory, directory.mode().map_err(failed)?))),
-        Found::Leaf { stat, .. } => Ok(Some((layers::file_type(stat.st_mode), stat.st_mode & 0o7777))),
-    }
+/// What stood at a name before: its type and permissions; and its directory below, if it was one.
+#[allow(clippy::type_complexity, reason = "used once, just above")]
+fn before(
+    below: Option<&Merged>,
+    name: &OsStr,
+) -> Result<(Option<(FileType, u32)>, Option<Merged>), rustix::io::Errno> {
+    let Some(below) = below else { return Ok((None, None)) };
+    Ok(match below.find(name)? {
+        Found::Nothing => (None, None),
+        Found::Directory(directory) => (Some((FileType::Directory, directory.mode()?)), Some(directory)),
+        Found::Leaf { stat, .. } => (Some((layers::file_type(stat.st_mode), stat.st_mode & 0o7777)), None),
+    })
 }
 
 /// Copies the upper to a new directory beside `to` and renames it.
@@ -92,7 +96,12 @@ pub(super) fn export(upper: &Path, to: &Path, max: ScratchLimits) -> Result<Expo
     temporary.push(name);
     let temporary = to.with_file_name(temporary);
     fs::DirBuilder::new().mode(0o755).create(&temporary).map_err(|error| io(&temporary, error))?;
-    let copied = copy(upper, &temporary, max).and_then(|exported| {
+    let copy = || {
+        let mut copying = Copying::new(max, None);
+        copying.copy_tree(layers::open_root(upper)?, &layers::open_root(&temporary)?)?;
+        Ok(copying.done)
+    };
+    let copied = copy().and_then(|exported| {
         match renameat_with(CWD, &temporary, CWD, to, RenameFlags::NOREPLACE) {
             Ok(()) => Ok((exported, true)),
             // Somebody else was quicker; its layer is as good.
@@ -107,73 +116,9 @@ pub(super) fn export(upper: &Path, to: &Path, max: ScratchLimits) -> Result<Expo
     copied.map(|(exported, _)| exported)
 }
 
-fn copy(upper: &Path, to: &Path, max: ScratchLimits) -> Result<Exported, Error> {
-    let failed = |error: rustix::io::Errno| Error::io("copy what the cell wrote", error);
-    let mut exported = Exported::default();
-    let mut inodes = 0;
-    let mut walk = Walk::new(layers::open_root(upper)?).map_err(failed)?;
-    // Directories get their permissions when all is in them.
-    let root = layers::open_root(to)?;
-    loop {
-        let Some(step) = walk.step().map_err(failed)? else { return Ok(exported) };
-        let (name, path) = (step.name.clone(), step.path.clone());
-        inodes += 1;
-        let too_large = |max| Error::TooLarge { path: path.clone(), max };
-        if inodes > max.inodes {
-            return Err(too_large(max.inodes));
-        }
-        let parent = open_beneath(&root, path.parent().unwrap_or(Path::new("")))?;
-        match layers::file_type(step.stat.st_mode) {
-            FileType::Directory => {
-                rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o755)).map_err(failed)?;
-                if !walk.enter(&name) {
-                    return Err(too_large(max.inodes));
-                }
-            }
-            FileType::Symlink => {
-                let target = readlinkat(step.parent, &name, Vec::new()).map_err(failed)?;
-                symlinkat(target, &parent, &name).map_err(failed)?;
-                exported.files += 1;
-            }
-            FileType::File => {
-                let Some((source, stat)) = layers::open_regular(step.parent, &name).map_err(failed)? else {
-                    exported.refused += 1;
-                    continue;
-                };
-                // The size that it claims counts: a sparse file would be written out in full.
-                exported.bytes = exported.bytes.saturating_add(stat.st_size as u64);
-                if exported.bytes > max.bytes {
-                    return Err(too_large(max.bytes));
-                }
-                let flags =
-                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let target = openat(&parent, &name, flags, Mode::from_raw_mode(0o600)).map_err(failed)?;
-                let mut target = fs::File::from(target);
-                let mut source = io::Read::take(fs::File::from(source), stat.st_size as u64);
-                io::copy(&mut source, &mut target)
-                    .map_err(|error| Error::io("copy what the cell wrote", error))?;
-                let mode = Mode::from_raw_mode(stat.st_mode & 0o777 | 0o400);
-                fchmod(&target, mode).map_err(failed)?;
-                let times = rustix::fs::Timestamps {
-                    last_access: rustix::fs::Timespec {
-                        tv_sec: stat.st_mtime as _,
-                        tv_nsec: stat.st_mtime_nsec as _,
-                    },
-                    last_modification: rustix::fs::Timespec {
-                        tv_sec: stat.st_mtime as _,
-                        tv_nsec: stat.st_mtime_nsec as _,
-                    },
-                };
-                rustix::fs::futimens(&target, &times).map_err(failed)?;
-                exported.files += 1;
-            }
-            FileType::Special if layers::is_whiteout(&step.stat) => {}
-            FileType::Special => exported.refused += 1,
-        }
-    }
-}
-
-fn open_beneath(root: &std::os::fd::OwnedFd, path: &Path) -> Result<std::os::fd::OwnedFd, Error> {
-    let path: PathBuf = if path.as_os_str().is_empty() { ".".into() } else { path.to_owned() };
-    layers::open_directory(root, path.as_os_str()).map_err(|error| Error::io("open the new layer", error))
+/// Opens a directory by a path that passes through no symbolic link.
+pub(super) fn open_beneath(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Error> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    layers::open_directory(root, path.as_os_str())
+        .map_err(|error| Error::io(format!("open {} in the copy", path.display()), error))
 }

@@ -79,7 +79,7 @@ impl Host {
             name: "containment",
             status: CheckStatus::Weak,
             detail: match self.inner.settings.mode {
-                Mode::Reduced => "reduced: packages can reach the host's network and processes".to_owned(),
+                Mode::Reduced => super::reduced::describe(),
                 _ => "none: packages can read and change whatever this user can".to_owned(),
             },
             remedy: Some("wheeltapper doctor --sandbox full".to_owned()),

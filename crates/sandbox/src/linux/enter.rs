@@ -88,7 +88,8 @@ fn enter_with(mut settings: Settings, scratch: Scratches) -> Result<Host, Error>
     let name = own_name().map_err(|error| Error::io("read /proc/self/stat", error))?;
     sweep(&runtime);
 
-    let power = namespaces()?;
+    let full = settings.mode == Mode::Full;
+    let power = if full { namespaces()? } else { who()? };
     // Version 2 may have to move this process, so it comes while there is one thread.
     let cgroup = cgroup::find(&name);
     if let Ok(place) = &cgroup {
@@ -96,10 +97,12 @@ fn enter_with(mut settings: Settings, scratch: Scratches) -> Result<Host, Error>
     }
     let stage = runtime.join(&name);
     fs::create_dir(&stage).map_err(|error| Error::io(format!("create {}", stage.display()), error))?;
-    prepare(&stage).map_err(|(what, error)| refused(what, &error))?;
+    if full {
+        prepare(&stage).map_err(|(what, error)| refused(what, &error))?;
+    }
     let on_disk = match scratch {
         Scratches::OnDisk => true,
-        Scratches::WhereTheyFit => !carries_overlay(&stage, power),
+        Scratches::WhereTheyFit => !(full && carries_overlay(&stage, power)),
     };
     Ok(Host {
         inner: Arc::new(Inner {
@@ -115,6 +118,24 @@ fn enter_with(mut settings: Settings, scratch: Scratches) -> Result<Host, Error>
     })
 }
 
+/// The power of a supervisor that makes no namespace.
+fn who() -> Result<Power, Error> {
+    // SAFETY: getters.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    if uid == 0 { root() } else { Ok(Power::User { uid, gid }) }
+}
+
+/// Root with users to give: cells never run as root.
+fn root() -> Result<Power, Error> {
+    let first_uid = first_uid().ok_or_else(|| Error::Refused {
+        what: "a user of the cells' own".to_owned(),
+        reason: "root here has no other uids to give (/proc/self/uid_map), and cells never run as root"
+            .to_owned(),
+        remedy: Some("run wheeltapper as an ordinary user".to_owned()),
+    })?;
+    Ok(Power::Root { first_uid })
+}
+
 /// Goes into the namespaces and tells with what power.
 fn namespaces() -> Result<Power, Error> {
     // SAFETY: getters; unshare with plain flags. The caller promises one thread.
@@ -125,13 +146,7 @@ fn namespaces() -> Result<Power, Error> {
     if uid == 0 {
         unshare(libc::CLONE_NEWNS).map_err(|error| refused("a mount namespace", &error))?;
         mounts::make_private(true).map_err(|error| refused("making mounts private", &error))?;
-        let first_uid = first_uid().ok_or_else(|| Error::Refused {
-            what: "a user of the cells' own".to_owned(),
-            reason: "root here has no other uids to give (/proc/self/uid_map), and cells never run as root"
-                .to_owned(),
-            remedy: Some("run wheeltapper as an ordinary user".to_owned()),
-        })?;
-        return Ok(Power::Root { first_uid });
+        return root();
     }
     unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(|error| refused("a user namespace", &error))?;
     // The user stays itself: programs started from here see no root, and lose the namespace's capabilities.
@@ -314,6 +329,10 @@ impl Host {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if self.settings.mode != Mode::Full {
+            let _ = fs::remove_dir(&self.stage);
+            return;
+        }
         // Worlds are gone by now: they hold this. Only the supervisor's own namespace knows these mounts.
         let _ = rustix::mount::unmount(&self.stage, rustix::mount::UnmountFlags::DETACH);
         let _ = fs::remove_dir(&self.stage);

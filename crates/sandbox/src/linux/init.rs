@@ -13,8 +13,8 @@ use std::{
 
 use super::{
     channel::{self, End, Ended, Failure, FromInit, ToSupervisor},
-    inside, network, seccomp,
-    spec::{Identity, Spec},
+    inside, network, processes, reduced, seccomp,
+    spec::{Contained, Identity, Spec},
 };
 use crate::Network;
 
@@ -43,14 +43,14 @@ pub(super) fn main(spec: &Spec, descriptors: Descriptors) -> ! {
 fn run(spec: &Spec, descriptors: Descriptors) -> Result<(), ()> {
     die_with_parent();
     // In a user namespace nothing can be done before the launcher has written its maps.
-    if matches!(spec.identity, Identity::Mapped { .. }) && !may_go(&descriptors.launcher) {
+    if spec.in_user_namespace() && !may_go(&descriptors.launcher) {
         return Err(());
     }
     let launcher = descriptors.launcher.try_clone().map_err(drop)?;
     match set_up(spec, descriptors) {
         Ok(output) => {
             // Else that word is that this process is in its cgroup: the command must be, the set-up need not wait for it.
-            if matches!(spec.identity, Identity::Slot { .. }) && !may_go(&launcher) {
+            if !spec.in_user_namespace() && !may_go(&launcher) {
                 return Err(());
             }
             let ended = command(spec, &launcher, output);
@@ -76,19 +76,34 @@ fn die_with_parent() {
 fn set_up(spec: &Spec, descriptors: Descriptors) -> Result<OwnedFd, Failure> {
     // What runs here is killed first when the host itself runs out of memory.
     let _ = fs::write("/proc/self/oom_score_adj", "500");
-    network::set_up().map_err(Failure::at("bring loopback up"))?;
-    if spec.command.network == Network::Port {
-        let listener = network::listen(spec.port).map_err(Failure::at("listen inside"))?;
-        channel::send(&descriptors.supervisor, &ToSupervisor::Listener, Some(listener.as_fd()))
-            .map_err(Failure::at("pass the listener out"))?;
+    if spec.contained == Contained::Full {
+        network::set_up().map_err(Failure::at("bring loopback up"))?;
+        if spec.command.network == Network::Port {
+            let listener = network::listen(spec.port).map_err(Failure::at("listen inside"))?;
+            channel::send(&descriptors.supervisor, &ToSupervisor::Listener, Some(listener.as_fd()))
+                .map_err(Failure::at("pass the listener out"))?;
+        }
+        let name = inside::HOST_NAME.as_bytes();
+        // SAFETY: the name's pointer and length belong together.
+        check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) })
+            .map_err(Failure::at("set the host name"))?;
+        inside::build(spec, descriptors.owner.as_ref().map(AsFd::as_fd))?;
+    } else {
+        // Daemons become this process's children when their parents end.
+        // SAFETY: prctl with plain numbers.
+        unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
     }
     drop(descriptors.supervisor);
-    let name = inside::HOST_NAME.as_bytes();
-    // SAFETY: the name's pointer and length belong together.
-    check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) })
-        .map_err(Failure::at("set the host name"))?;
-    inside::build(spec, descriptors.owner.as_ref().map(AsFd::as_fd))?;
     give_up_powers(spec.identity)?;
+    match spec.contained {
+        Contained::Full => seccomp::install().map_err(Failure::at("install the seccomp filter"))?,
+        Contained::Reduced => {
+            let shown: Vec<_> = spec.command.binds.iter().map(|bind| bind.source.clone()).collect();
+            reduced::shut(&shown, &spec.writable).map_err(Failure::at("restrict files by landlock"))?;
+            seccomp::install().map_err(Failure::at("install the seccomp filter"))?;
+        }
+        Contained::Not => {}
+    }
     // The specification and the log are the launcher's: nothing of the host stays open here.
     let null = fs::File::options()
         .read(true)
@@ -130,7 +145,7 @@ fn give_up_powers(identity: Identity) -> Result<(), Failure> {
     }
     // Changing the user has cleared it.
     die_with_parent();
-    seccomp::install().map_err(Failure::at("install the seccomp filter"))
+    Ok(())
 }
 
 fn check(result: i32) -> io::Result<()> {
@@ -294,7 +309,10 @@ fn limit(spec: &Spec) -> io::Result<()> {
     // The cgroup counts denials, so it has to bind first.
     let slack = if spec.cgroup.is_some() { 16 } else { 1 };
     let processes = spec.command.limits.processes + slack;
-    set(libc::RLIMIT_NPROC, processes, processes)?;
+    // Outside of namespaces a user's other processes count too.
+    if spec.contained == Contained::Full || matches!(spec.identity, Identity::Slot { .. }) {
+        set(libc::RLIMIT_NPROC, processes, processes)?;
+    }
     set(libc::RLIMIT_MEMLOCK, 8 << 20, 8 << 20)
 }
 
@@ -360,40 +378,15 @@ pub(super) fn decode(status: i32) -> End {
     }
 }
 
-/// Processes of this namespace, without this one and without those that have ended.
-fn others() -> Vec<i32> {
-    let Ok(folder) = fs::read_dir("/proc") else { return Vec::new() };
-    folder
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter(|pid| *pid != 1 && stat(*pid).is_some_and(|stat| stat.0 != 'Z' && stat.0 != 'X'))
-        .collect()
-}
-
-/// State and CPU ticks of a process. Its name may hold anything, brackets too.
-fn stat(pid: i32) -> Option<(char, u64)> {
-    let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-    Some((fields.first()?.chars().next()?, ticks))
-}
-
+/// What all processes of the cell use now.
 fn sample() -> FromInit {
-    // SAFETY: sysconf with plain numbers.
-    let (tick, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
-    let (mut ticks, mut pages) = (0, 0);
-    for pid in others() {
-        ticks += stat(pid).map_or(0, |stat| stat.1);
-        let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-        let mut numbers = statm.split(' ').filter_map(|number| number.parse::<u64>().ok());
-        // Resident without shared: each process's own.
-        if let (Some(resident), Some(shared)) = (numbers.nth(1), numbers.next()) {
-            pages += resident.saturating_sub(shared);
-        }
-    }
-    let cpu_us = children_usage().0 + ticks * 1_000_000 / tick.max(1) as u64;
-    FromInit::Sample { cpu_us, memory: pages * page.max(1) as u64 }
+    let (cpu_us, memory) = processes::usage(&processes::below(own_pid()));
+    FromInit::Sample { cpu_us: children_usage().0 + cpu_us, memory }
+}
+
+fn own_pid() -> i32 {
+    // SAFETY: a getter.
+    unsafe { libc::getpid() }
 }
 
 /// Gives what is about to end anyway a moment, kills the rest, and reaps all. Returns how many were killed.
@@ -401,21 +394,14 @@ fn end_all() -> u32 {
     let patience = Instant::now() + Duration::from_millis(100);
     let left = loop {
         while reap().is_some() {}
-        let left = others().len() as u32;
+        let left = processes::below(own_pid()).len() as u32;
         if left == 0 || Instant::now() >= patience {
             break left;
         }
         wait_for_child_signal(Duration::from_millis(5));
     };
-    loop {
-        // SAFETY: as the first process of its namespace this reaches every process in it and none outside.
-        unsafe {
-            libc::kill(-1, libc::SIGKILL);
-            if libc::waitpid(-1, std::ptr::null_mut(), 0) < 0 && *libc::__errno_location() == libc::ECHILD {
-                return left;
-            }
-        }
-    }
+    processes::end_below(own_pid());
+    left
 }
 
 /// CPU microseconds of all processes that were reaped, and the largest resident set of any, in bytes.

@@ -20,8 +20,8 @@ use wheeltapper_core::phase::Limit;
 use super::{
     cgroup::Group,
     channel::{self, End, Ended, Failure, FromInit, Report, ToLauncher, ToSupervisor},
-    init, layers,
-    spec::{INNER, Identity, Spec},
+    init, layers, processes,
+    spec::{Contained, INNER, Identity, Spec},
 };
 use crate::MemorySource;
 
@@ -73,6 +73,8 @@ impl Drop for Removed {
 struct Child {
     pid: i32,
     reaped: bool,
+    /// Without a pid namespace what it leaves becomes this process's, and is killed one by one.
+    orphans: bool,
 }
 
 impl Child {
@@ -90,6 +92,9 @@ impl Child {
             let result = unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), 0) };
             self.reaped =
                 result == self.pid || io::Error::last_os_error().raw_os_error() != Some(libc::EINTR);
+        }
+        if self.orphans {
+            processes::end_below(std::process::id() as i32);
         }
     }
 }
@@ -124,10 +129,15 @@ fn run(spec: &Spec, supervisor: &OwnedFd, log: File) -> Result<Report, Failure> 
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(Failure::at("make a pipe"))?;
     rustix::io::ioctl_fionbio(&reader, true).map_err(Failure::at("make a pipe"))?;
 
-    let mut flags =
-        libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
-    flags |= libc::CLONE_NEWCGROUP;
-    if let Identity::Mapped { .. } = spec.identity {
+    let mut flags = 0;
+    if spec.contained == Contained::Full {
+        flags |= libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC;
+        flags |= libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+    } else {
+        // SAFETY: prctl with plain numbers.
+        unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    }
+    if spec.in_user_namespace() {
         flags |= libc::CLONE_NEWUSER;
     }
     // SAFETY: this process has one thread, so its copy may go on as it likes.
@@ -137,15 +147,16 @@ fn run(spec: &Spec, supervisor: &OwnedFd, log: File) -> Result<Report, Failure> 
         let Ok(supervisor) = supervisor.try_clone() else { std::process::exit(1) };
         init::main(spec, init::Descriptors { launcher: inner, supervisor, output: writer, owner });
     }
-    let child = Child { pid, reaped: false };
+    let child = Child { pid, reaped: false, orphans: spec.contained != Contained::Full };
     drop((inner, writer, owner));
-    if let Identity::Mapped { outer_uid, outer_gid } = spec.identity {
+    if let (true, Identity::Mapped { outer_uid, outer_gid }) = (spec.in_user_namespace(), spec.identity) {
         map_user(pid, (INNER, outer_uid), (INNER, outer_gid)).map_err(Failure::at("map the user"))?;
     }
     if let Some(group) = &group {
         group.0.join(pid).map_err(Failure::at("join the cgroup"))?;
     }
-    rustix::net::send(&socket, b"g", rustix::net::SendFlags::NOSIGNAL).map_err(Failure::at("start init"))?;
+    // When init has failed already it is gone; what it said last is still to be read.
+    let _ = rustix::net::send(&socket, b"g", rustix::net::SendFlags::NOSIGNAL);
 
     let mut watch = Watch {
         spec,
@@ -164,6 +175,7 @@ fn run(spec: &Spec, supervisor: &OwnedFd, log: File) -> Result<Report, Failure> 
         disk_was_full: false,
         checked: Instant::now(),
         free: free(&spec.scratch),
+        had: if spec.contained == Contained::Full { (0, 0) } else { used(spec).unwrap_or_default() },
     };
     let ended = watch.until_end(supervisor, &socket)?;
     watch.report(ended)
@@ -198,7 +210,7 @@ pub(super) fn owner_namespace(uid: u32, gid: u32) -> io::Result<OwnedFd> {
             }
         }
     }
-    let mut child = Child { pid, reaped: false };
+    let mut child = Child { pid, reaped: false, orphans: false };
     map_user(pid, (0, uid), (0, gid))?;
     let namespace = File::open(format!("/proc/{pid}/ns/user"))?;
     child.kill();
@@ -244,12 +256,32 @@ struct Watch<'a> {
     checked: Instant,
     /// Bytes and inodes that the scratch's file system had free at the beginning.
     free: (u64, u64),
+    /// Bytes and inodes that were there before, where layers are copied.
+    had: (u64, u64),
 }
 
 /// Free bytes and inodes where this folder is.
 fn free(folder: &Path) -> (u64, u64) {
     rustix::fs::statvfs(folder)
         .map_or((0, 0), |figures| (figures.f_bavail * figures.f_frsize, figures.f_favail))
+}
+
+/// Bytes and inodes in the folders that a cell may write to.
+fn used(spec: &Spec) -> io::Result<(u64, u64)> {
+    let (mut bytes, mut inodes) = (0, 0);
+    let folders = if spec.writable.is_empty() { std::slice::from_ref(&spec.scratch) } else { &spec.writable };
+    for folder in folders {
+        let mut walk = layers::Walk::new(layers::open_root(folder).map_err(io::Error::other)?)?;
+        while let Some(step) = walk.step()? {
+            bytes += step.stat.st_blocks as u64 * 512;
+            inodes += 1;
+            let name = step.name.clone();
+            if layers::file_type(step.stat.st_mode) == crate::FileType::Directory {
+                walk.enter(&name);
+            }
+        }
+    }
+    Ok((bytes, inodes))
 }
 
 /// What init said last, and when.
@@ -405,30 +437,15 @@ impl Watch<'_> {
                 || self.free.1.saturating_sub(inodes) > self.spec.scratch_inodes;
             // Others write to this disk too: only what is really there counts.
             return suspected
-                && self.used().is_ok_and(|(bytes, inodes)| {
-                    bytes > self.spec.scratch_bytes || inodes > self.spec.scratch_inodes
+                && used(self.spec).is_ok_and(|(bytes, inodes)| {
+                    bytes > self.had.0 + self.spec.scratch_bytes
+                        || inodes > self.had.1 + self.spec.scratch_inodes
                 });
         }
         rustix::fs::statfs(&self.spec.scratch).is_ok_and(|figures| {
             let scarce = |free: u64, all: u64| all > 0 && free < all.div_ceil(100);
             scarce(figures.f_bavail, figures.f_blocks) || scarce(figures.f_ffree, figures.f_files)
         })
-    }
-
-    /// Bytes and inodes in the scratch.
-    fn used(&self) -> io::Result<(u64, u64)> {
-        let root = layers::open_root(&self.spec.scratch).map_err(io::Error::other)?;
-        let mut walk = layers::Walk::new(root)?;
-        let (mut bytes, mut inodes) = (0, 0);
-        while let Some(step) = walk.step()? {
-            bytes += step.stat.st_blocks as u64 * 512;
-            inodes += 1;
-            let name = step.name.clone();
-            if layers::file_type(step.stat.st_mode) == crate::FileType::Directory {
-                walk.enter(&name);
-            }
-        }
-        Ok((bytes, inodes))
     }
 
     fn report(mut self, over: Over) -> Result<Report, Failure> {

@@ -20,10 +20,10 @@ use wheeltapper_core::phase::Exit;
 
 use super::{
     channel::{self, End, Report, ToLauncher, ToSupervisor},
-    spec::Spec,
+    spec::{Contained, Spec},
     world::World,
 };
-use crate::{Cancel, Command, Error, Execution};
+use crate::{Cancel, Command, Error, Execution, Network};
 
 impl World {
     /// Runs a command in the tree and waits for it and everything it started to be gone.
@@ -37,10 +37,29 @@ impl World {
         &self,
         command: &Command,
         cancel: &Cancel,
-        listener: Option<&mut dyn FnMut(TcpListener)>,
+        mut listener: Option<&mut dyn FnMut(TcpListener)>,
     ) -> Result<Execution, Error> {
         let host = &self.scratch.host;
+        let (contained, writable) = self.containment();
+        if contained != Contained::Full {
+            if let Some(bind) = command.binds.iter().find(|bind| bind.source != bind.target) {
+                return Err(Error::Refused {
+                    what: format!("showing {} at {}", bind.source.display(), bind.target.display()),
+                    reason: "only the full sandbox can show things elsewhere".to_owned(),
+                    remedy: None,
+                });
+            }
+            if let (Network::Port, Some(listener), Some(socket)) =
+                (command.network, listener.as_mut(), &self.scratch.socket)
+            {
+                listener(socket.try_clone().map_err(|error| Error::io("share the port", error))?);
+            }
+        }
+        // Another world of the slot may not move while this one is in its place.
+        let _active = self.activate()?;
         let spec = Spec {
+            contained,
+            writable,
             stage: host.stage.clone(),
             identity: host.identity(self.scratch.slot),
             layers: self.lowers(),

@@ -7,9 +7,23 @@ use serde::{Deserialize, Serialize};
 use super::cgroup;
 use crate::{Command, command::os_path};
 
-/// One run in full mode.
+/// How a run is contained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Contained {
+    /// By namespaces, an overlay and a seccomp filter.
+    Full,
+    /// By landlock and a seccomp filter.
+    Reduced,
+    /// By nothing.
+    Not,
+}
+
+/// One run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Spec {
+    pub(super) contained: Contained,
+    /// Without full containment: the folders that the command may write to.
+    pub(super) writable: Vec<PathBuf>,
     /// The supervisor's private folder: `etc`, `dev`, `root`.
     #[serde(with = "os_path")]
     pub(super) stage: PathBuf,
@@ -37,6 +51,13 @@ pub(super) struct Spec {
     pub(super) port: u16,
     /// What is run.
     pub(super) command: Command,
+}
+
+impl Spec {
+    /// True when the cell has a user namespace of its own.
+    pub(super) fn in_user_namespace(&self) -> bool {
+        self.contained == Contained::Full && matches!(self.identity, Identity::Mapped { .. })
+    }
 }
 
 /// Who runs the command.

@@ -3,10 +3,11 @@
 use std::{
     fs,
     io::{Read, Write},
+    net::{Ipv4Addr, TcpListener},
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -17,10 +18,11 @@ use rustix::{
 };
 
 use super::{
+    copied::Copied,
     enter::{Inner, Power},
     layers::{self, Merged},
     mounts, remove,
-    spec::{Identity, Layer},
+    spec::{Contained, Identity, Layer},
 };
 use crate::{CELL_PATH, Changes, Entry, Error, Exported, ScratchLimits};
 
@@ -40,6 +42,10 @@ pub struct World {
     sealed: Vec<PathBuf>,
     /// The folder of the current upper: `upper`, `work`, `tmp`, `shm`.
     current: PathBuf,
+    /// Without an overlay the upper is the whole tree.
+    copied: Option<Copied>,
+    root: PathBuf,
+    temporary: PathBuf,
 }
 
 /// What one slot's cells write: a tmpfs with a limit on bytes and inodes.
@@ -51,22 +57,51 @@ pub(super) struct Scratch {
     pub(super) accounts: PathBuf,
     path: PathBuf,
     uppers: AtomicU64,
+    /// Without a network namespace: the port that the supervisor serves.
+    pub(super) socket: Option<TcpListener>,
+    /// Without an overlay: whose tree is in the slot's one place now.
+    active: Mutex<Option<PathBuf>>,
+    /// Without an overlay: what keeps other supervisors out of that place.
+    lock: Option<fs::File>,
 }
 
 impl Scratch {
     fn new(host: Arc<Inner>, slot: usize, limits: ScratchLimits) -> Result<Self, Error> {
-        if slot >= 256 || !host.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(slot) {
+        if slot >= 256 || !host.slots.lock().unwrap_or_else(PoisonError::into_inner).insert(slot) {
             return Err(Error::SlotInUse(slot));
         }
-        let path = if host.scratch_on_disk {
+        let full = host.settings.mode == crate::Mode::Full;
+        let path = if !full {
+            host.settings.runtime.join(format!("slot-{slot}"))
+        } else if host.scratch_on_disk {
             host.settings.runtime.join(format!("{}-slot-{slot}", host.name))
         } else {
             host.stage.join("slots").join(slot.to_string())
         };
         let accounts = host.stage.join("accounts").join(slot.to_string());
         // From here on its drop gives the slot back.
-        let scratch = Scratch { host, slot, limits, accounts, path, uppers: AtomicU64::new(0) };
+        let mut scratch = Scratch {
+            host,
+            slot,
+            limits,
+            accounts,
+            path,
+            uppers: AtomicU64::new(0),
+            socket: None,
+            active: Mutex::default(),
+            lock: None,
+        };
         let io = |error| Error::io(format!("prepare slot {slot}"), error);
+        if !full {
+            // The place is the same in every run, since layers may hold its path; so one supervisor has it at a time.
+            let lock = fs::File::create(scratch.path.with_extension("lock")).map_err(io)?;
+            lock.try_lock().map_err(|_| Error::SlotInUse(slot))?;
+            scratch.lock = Some(lock);
+            remove::tree(&scratch.path)?;
+            fs::create_dir(&scratch.path).map_err(io)?;
+            scratch.socket = Some(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io)?);
+            return Ok(scratch);
+        }
         fs::create_dir_all(&scratch.path).map_err(io)?;
         if !scratch.host.scratch_on_disk {
             mounts::tmpfs(&scratch.path, limits.bytes, limits.inodes, 0o755).map_err(io)?;
@@ -110,7 +145,10 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if self.host.scratch_on_disk {
+        let owned = self.host.settings.mode == crate::Mode::Full || self.lock.is_some();
+        if !owned {
+            // Another supervisor's.
+        } else if self.host.scratch_on_disk {
             // What cannot be removed now is swept at the next start.
             let _ = remove::tree(&self.path);
         } else {
@@ -118,9 +156,16 @@ impl Drop for Scratch {
             let _ = unmount(&self.path, UnmountFlags::DETACH);
             let _ = fs::remove_dir(&self.path);
         }
-        self.host.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&self.slot);
+        if let Some(lock) = self.lock.take() {
+            // Closing would not do: a process that is being started may hold a copy until it executes.
+            let _ = lock.unlock();
+        }
+        self.host.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.slot);
     }
 }
+
+/// Keeps a world's tree in its slot's one place, where there is no overlay.
+type Active<'a> = Option<MutexGuard<'a, Option<PathBuf>>>;
 
 impl World {
     pub(super) fn new(
@@ -129,36 +174,90 @@ impl World {
         layers: &[PathBuf],
         limits: ScratchLimits,
     ) -> Result<Self, Error> {
-        let scratch = Scratch::new(host, slot, limits)?;
-        let current = scratch.upper()?;
-        Ok(World { scratch: Arc::new(scratch), host_layers: layers.to_vec(), sealed: Vec::new(), current })
+        let scratch = Arc::new(Scratch::new(host, slot, limits)?);
+        Self::with(scratch, layers.to_vec(), Vec::new(), None)
     }
 
-    /// Where the commands see the tree: [`CELL_PATH`] in full mode.
+    fn with(
+        scratch: Arc<Scratch>,
+        host_layers: Vec<PathBuf>,
+        sealed: Vec<PathBuf>,
+        like: Option<&Copied>,
+    ) -> Result<Self, Error> {
+        let current = scratch.upper()?;
+        if scratch.host.settings.mode == crate::Mode::Full {
+            let (root, temporary) = (CELL_PATH.into(), "/tmp".into());
+            return Ok(World { scratch, host_layers, sealed, current, copied: None, root, temporary });
+        }
+        let tree = current.join("upper");
+        let owner = matches!(scratch.host.power, Power::Root { .. }).then(|| scratch.owner());
+        scratch.directory(&tree.join("home"), 0o755)?;
+        let copied = Copied::new(&tree, current.join("sealed"), &host_layers, like, owner)?;
+        let (root, temporary) = (scratch.path.join("cell"), current.join("tmp"));
+        Ok(World { scratch, host_layers, sealed, current, copied: Some(copied), root, temporary })
+    }
+
+    /// Where the commands see the tree: [`CELL_PATH`] in full mode, the slot's own place otherwise.
     pub fn root(&self) -> &Path {
-        Path::new(CELL_PATH)
+        &self.root
     }
 
     /// Where the commands see their temporary folder.
     pub fn temporary(&self) -> &Path {
-        Path::new("/tmp")
+        &self.temporary
     }
 
     /// The port of [`crate::Network::Port`].
     pub fn port(&self) -> u16 {
-        PORT
+        let socket = self.scratch.socket.as_ref();
+        socket.and_then(|socket| socket.local_addr().ok()).map_or(PORT, |address| address.port())
+    }
+
+    /// How this world's commands are contained, and what they may write to where no wall of their own says so.
+    pub(super) fn containment(&self) -> (Contained, Vec<PathBuf>) {
+        let contained = match self.scratch.host.settings.mode {
+            crate::Mode::Full => return (Contained::Full, Vec::new()),
+            crate::Mode::Reduced => Contained::Reduced,
+            crate::Mode::None => Contained::Not,
+        };
+        (contained, vec![self.root.clone(), self.temporary.clone()])
     }
 
     pub(super) fn current(&self) -> &Path {
         &self.current
     }
 
-    fn upper(&self) -> PathBuf {
-        self.current.join("upper")
+    /// Without an overlay: moves this world's tree to the slot's one place, and keeps it there for as long as the guard lives.
+    pub(super) fn activate(&self) -> Result<Active<'_>, Error> {
+        if self.copied.is_none() {
+            return Ok(None);
+        }
+        let mut active = self.scratch.active.lock().unwrap_or_else(PoisonError::into_inner);
+        if active.as_deref() != Some(self.current.as_path()) {
+            let moved = |from: &Path, to: &Path| {
+                fs::rename(from, to).map_err(|error| Error::io(format!("move {}", from.display()), error))
+            };
+            if let Some(other) = active.take() {
+                moved(&self.root, &other.join("upper"))?;
+            }
+            moved(&self.current.join("upper"), &self.root)?;
+            *active = Some(self.current.clone());
+        }
+        Ok(Some(active))
+    }
+
+    /// The current upper, or the whole tree without an overlay. Its guard must live as long as it is used.
+    fn upper(&self) -> Result<(PathBuf, Active<'_>), Error> {
+        let guard = self.activate()?;
+        let path = if self.copied.is_some() { self.root.clone() } else { self.current.join("upper") };
+        Ok((path, guard))
     }
 
     /// The lower layers, the highest first.
     pub(super) fn lowers(&self) -> Vec<Layer> {
+        if self.copied.is_some() {
+            return Vec::new();
+        }
         // A plain user's layers are its own already, inside as outside.
         let foreign = matches!(self.scratch.host.power, Power::Root { .. });
         let sealed = self.sealed.iter().rev().map(|path| Layer { path: path.clone(), foreign: false });
@@ -167,10 +266,9 @@ impl World {
         sealed.chain(host).chain([base]).collect()
     }
 
-    fn merged(&self) -> Result<Merged, Error> {
+    fn merged(&self, upper: &Path) -> Result<Merged, Error> {
         let lowers = self.lowers();
-        let upper = self.upper();
-        Merged::root([upper.as_path()].into_iter().chain(lowers.iter().map(|layer| layer.path.as_path())))
+        Merged::root([upper].into_iter().chain(lowers.iter().map(|layer| layer.path.as_path())))
     }
 
     /// Puts a file into the current upper, as the cell's own; missing directories are made. Nothing may run meanwhile.
@@ -186,8 +284,9 @@ impl World {
             |error: rustix::io::Errno| Error::io(format!("write {} in the cell", relative.display()), error);
         let (uid, gid) = self.scratch.owner();
         let owner = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-        let mut merged = self.merged()?;
-        let mut at = layers::open_root(&self.upper())?;
+        let (upper, _active) = self.upper()?;
+        let mut merged = self.merged(&upper)?;
+        let mut at = layers::open_root(&upper)?;
         for parent in parents {
             let below = match merged.find(parent).map_err(io)? {
                 layers::Found::Directory(directory) => Some(directory),
@@ -247,7 +346,8 @@ impl World {
         let Some((name, parents)) = names.split_last() else {
             return Err(Error::WrongType { path: relative.to_owned(), expected: "regular file" });
         };
-        let (file, size) = self.merged()?.descend(parents, relative)?.open_file(name, relative)?;
+        let (upper, _active) = self.upper()?;
+        let (file, size) = self.merged(&upper)?.descend(parents, relative)?.open_file(name, relative)?;
         let too_large = || Error::TooLarge { path: relative.to_owned(), max };
         if size > max {
             return Err(too_large());
@@ -266,7 +366,8 @@ impl World {
     /// As [`World::read`].
     pub fn list(&self, relative: &Path) -> Result<Vec<Entry>, Error> {
         let names = layers::names(relative)?;
-        let entries = self.merged()?.descend(&names, relative)?.entries(LISTED, relative)?;
+        let (upper, _active) = self.upper()?;
+        let entries = self.merged(&upper)?.descend(&names, relative)?.entries(LISTED, relative)?;
         Ok(entries.into_iter().map(|(name, file_type, size)| Entry { name, file_type, size }).collect())
     }
 
@@ -275,11 +376,12 @@ impl World {
     /// # Errors
     /// When the scratch itself cannot be read.
     pub fn changes(&self) -> Result<Changes, Error> {
+        let (upper, _active) = self.upper()?;
+        if let Some(copied) = &self.copied {
+            return copied.changes(&upper);
+        }
         let lowers = self.lowers();
-        super::changes::changes(
-            &self.upper(),
-            &lowers.iter().map(|layer| layer.path.as_path()).collect::<Vec<_>>(),
-        )
+        super::changes::changes(&upper, &lowers.iter().map(|layer| layer.path.as_path()).collect::<Vec<_>>())
     }
 
     /// Makes the current upper the topmost lower layer and begins a fresh one, with fresh temporary folders: what the next
@@ -288,6 +390,16 @@ impl World {
     /// # Errors
     /// When the scratch is full.
     pub fn seal(&mut self) -> Result<(), Error> {
+        if self.copied.is_some() {
+            let (upper, active) = self.upper()?;
+            drop(active);
+            remove::tree(&self.temporary)?;
+            self.scratch.directory(&self.temporary, 0o1777)?;
+            return match &mut self.copied {
+                Some(copied) => copied.seal(&upper),
+                None => Ok(()),
+            };
+        }
         let next = self.scratch.upper()?;
         let done = std::mem::replace(&mut self.current, next);
         for name in ["tmp", "shm", "work"] {
@@ -310,12 +422,8 @@ impl World {
     /// # Errors
     /// When the scratch is full.
     pub fn fork_with(&self, layers: &[PathBuf]) -> Result<World, Error> {
-        Ok(World {
-            scratch: Arc::clone(&self.scratch),
-            host_layers: self.host_layers.iter().chain(layers).cloned().collect(),
-            sealed: self.sealed.clone(),
-            current: self.scratch.upper()?,
-        })
+        let host_layers = self.host_layers.iter().chain(layers).cloned().collect();
+        Self::with(Arc::clone(&self.scratch), host_layers, self.sealed.clone(), self.copied.as_ref())
     }
 
     /// Copies the current upper out as a new layer at `to` (which appears at once, complete, or not at all; an existing
@@ -324,7 +432,15 @@ impl World {
     /// # Errors
     /// [`Error::TooLarge`] when it is more than `max`.
     pub fn export(&self, to: &Path, max: ScratchLimits) -> Result<Exported, Error> {
-        super::changes::export(&self.upper(), to, max)
+        let (upper, _active) = self.upper()?;
+        let Some(copied) = &self.copied else { return super::changes::export(&upper, to, max) };
+        let gathered = self.current.join("gathered");
+        let result = copied.gather(&upper, &gathered).and_then(|refused| {
+            let exported = super::changes::export(&gathered, to, max)?;
+            Ok(Exported { refused: exported.refused + refused, ..exported })
+        });
+        remove::tree(&gathered)?;
+        result
     }
 }
 
@@ -332,6 +448,12 @@ impl Drop for World {
     fn drop(&mut self) {
         // A fork's current upper is nobody else's. With the last world the whole scratch goes, so its own need not.
         if Arc::strong_count(&self.scratch) > 1 {
+            if let Some(mut active) = self.copied.as_ref().and_then(|_| self.scratch.active.lock().ok())
+                && active.as_deref() == Some(self.current.as_path())
+            {
+                let _ = remove::tree(&self.root);
+                *active = None;
+            }
             let _ = remove::tree(&self.current);
         }
     }

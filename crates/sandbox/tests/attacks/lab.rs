@@ -30,6 +30,7 @@ const LAUNCHER: &str = "WHEELTAPPER_ATTACKS_LAUNCHER";
 
 pub struct Lab {
     pub host: Host,
+    pub mode: Mode,
     pub python: bool,
     pub folder: PathBuf,
     slots: AtomicUsize,
@@ -145,68 +146,98 @@ pub fn bind(path: &Path) -> Bind {
     Bind::same(path)
 }
 
-pub fn main(attacks: &[&[Attack]]) -> ExitCode {
+/// One way to run the suite.
+#[derive(Clone, Copy, PartialEq)]
+enum Pass {
+    Full,
+    /// As on a kernel whose tmpfs cannot carry a plain user's overlay.
+    Disk,
+    Reduced,
+    None,
+}
+
+const PASSES: [(&str, Pass); 4] =
+    [("full", Pass::Full), ("disk", Pass::Disk), ("reduced", Pass::Reduced), ("none", Pass::None)];
+
+pub fn main(walls: &[&[Attack]], promises: &[Attack]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match std::env::var(ROLE).unwrap_or_default().as_str() {
-        "victim" => crate::supervisor::victim(),
-        "plain" => pass("plain user", &arguments, attacks),
-        "disk" => pass("plain user, scratch on disk", &arguments, attacks),
-        _ => first_pass(&arguments, attacks),
+    let role = std::env::var(ROLE).unwrap_or_default();
+    if role == "victim" {
+        return crate::supervisor::victim();
+    }
+    match PASSES.iter().find(|(name, _)| *name == role) {
+        Some((_, Pass::Full)) => pass(Pass::Full, &arguments, walls),
+        Some((_, Pass::Disk)) => pass(Pass::Disk, &arguments, walls),
+        Some((_, mode)) => pass(*mode, &arguments, &[promises]),
+        None => every_pass(&arguments),
     }
 }
 
-/// As whoever this is; then, for root, once more as a plain user, in a process of its own.
-fn first_pass(arguments: &[String], attacks: &[&[Attack]]) -> ExitCode {
+/// Each pass in a process of its own, since a process enters once: as whoever this is, and for root also as a plain user.
+fn every_pass(arguments: &[String]) -> ExitCode {
     // SAFETY: a getter.
-    if unsafe { libc::geteuid() } != 0 {
-        println!("SKIPPED: the root pass, because this is not root");
-        return pass("plain user", arguments, attacks);
+    let root = unsafe { libc::geteuid() } == 0;
+    if !root {
+        println!("SKIPPED: the passes as root, because this is not root");
     }
-    let mut held = true;
     let public = tempfile::Builder::new().prefix("wheeltapper-attacks-").tempdir_in("/tmp").unwrap();
-    if !arguments.iter().any(|argument| argument == "--root-only") {
-        fs::set_permissions(public.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let program = public.path().join("attacks");
-        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-        fs::copy(launcher(), public.path().join("launcher")).unwrap();
-        for role in ["plain", "disk"] {
-            let status = process::Command::new(&program)
+    fs::set_permissions(public.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    // The build folder may be closed to others.
+    let program = public.path().join("attacks");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::copy(launcher(), public.path().join("launcher")).unwrap();
+    let mut held = true;
+    for (name, mode) in PASSES {
+        for plain in [true, false] {
+            if (!plain && (!root || mode == Pass::Disk))
+                || (plain && arguments.iter().any(|argument| argument == "--root-only"))
+            {
+                continue;
+            }
+            let mut process = process::Command::new(&program);
+            process
                 .args(arguments)
-                .env(ROLE, role)
+                .env(ROLE, name)
                 .env(LAUNCHER, public.path().join("launcher"))
                 .env("TMPDIR", public.path())
-                .current_dir("/")
-                .uid(PLAIN)
-                .gid(PLAIN)
-                .status()
-                .unwrap();
-            held &= status.success();
+                .current_dir("/");
+            if root && plain {
+                process.uid(PLAIN).gid(PLAIN);
+            }
+            held &= process.status().unwrap().success();
         }
     }
-    let root = pass("root", arguments, attacks);
-    if held { root } else { ExitCode::FAILURE }
+    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn pass(who: &str, arguments: &[String], attacks: &[&[Attack]]) -> ExitCode {
+fn pass(pass: Pass, arguments: &[String], attacks: &[&[Attack]]) -> ExitCode {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let settings = settings(Mode::Full, &folder.path().join("runtime"));
-    let on_disk = std::env::var_os(ROLE).is_some_and(|role| role == "disk");
-    let host = match if on_disk { enter_with_scratch_on_disk(settings) } else { enter(settings) } {
+    let mode = match pass {
+        Pass::Full | Pass::Disk => Mode::Full,
+        Pass::Reduced => Mode::Reduced,
+        Pass::None => Mode::None,
+    };
+    let settings = settings(mode, &folder.path().join("runtime"));
+    let entered = if pass == Pass::Disk { enter_with_scratch_on_disk(settings) } else { enter(settings) };
+    let host = match entered {
         Ok(host) => host,
         Err(error @ Error::Refused { .. }) => {
-            println!("SKIPPED: every attack as {who}: {error}");
+            println!("SKIPPED: every attack in mode {mode}: {error}");
             return ExitCode::SUCCESS;
         }
         Err(error) => panic!("{error}"),
     };
     let lab = Lab {
         host,
+        mode,
         python: Path::new("/usr/bin/python3").exists(),
         folder: folder.path().to_owned(),
         slots: AtomicUsize::new(0),
         skipped: Mutex::default(),
     };
+    let who = if lab.host.containment().privileged { "root" } else { "plain user" };
+    let who = format!("{who}, {mode}{}", if pass == Pass::Disk { ", scratch on disk" } else { "" });
     println!("as {who}: {:?}", lab.host.containment());
     if arguments.iter().any(|argument| argument == "--bench") {
         bench(&lab);

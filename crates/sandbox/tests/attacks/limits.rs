@@ -81,7 +81,7 @@ while True:
     hoard.append(bytearray(b"x") * (1 << 20))
 "#;
 
-fn memory_hog(lab: &Lab) {
+pub fn memory_hog(lab: &Lab) {
     if !lab.python {
         return lab.skip("memory hog: needs python3");
     }
@@ -121,6 +121,13 @@ fn disk_filler(lab: &Lab) {
     assert_ne!(lab.shell(&world, "head -c 8M /dev/zero > /usr/x 2>&1").execution.exit, Exit::Code(0));
 }
 
+/// Without walls: the tree is watched.
+pub fn disk_filler_in_tree(lab: &Lab) {
+    let world = lab.world_on(&[], ScratchLimits { bytes: 8 << 20, inodes: 1000 });
+    let outcome = lab.shell(&world, "while :; do head -c 4M /dev/zero >> file; done");
+    assert_eq!(outcome.execution.limit, Some(Limit::Disk), "{:?} {}", outcome.execution, outcome.output);
+}
+
 fn inode_filler(lab: &Lab) {
     let world = lab.world_on(&[], ScratchLimits { bytes: 8 << 20, inodes: 200 });
     let outcome = lab.shell(&world, "i=0; while : > /cell/$i; do i=$((i+1)); done; exit 1");
@@ -128,7 +135,7 @@ fn inode_filler(lab: &Lab) {
     assert!(!world.changes().unwrap().list.is_empty());
 }
 
-fn output_flood(lab: &Lab) {
+pub fn output_flood(lab: &Lab) {
     let world = lab.world();
     let mut command = lab.command(&world, "/bin/sh", &["-c", "yes & yes >&2"]);
     command.limits.output = 1 << 20;
@@ -138,7 +145,7 @@ fn output_flood(lab: &Lab) {
     assert_eq!(outcome.output.len(), 1 << 20);
 }
 
-fn busy(lab: &Lab) {
+pub fn busy(lab: &Lab) {
     let world = lab.world();
     let mut command = lab.command(&world, "/bin/sh", &["-c", "while :; do :; done"]);
     command.limits.wall = Duration::from_millis(700);
@@ -147,7 +154,7 @@ fn busy(lab: &Lab) {
     assert_eq!(outcome.execution.limit, Some(Limit::Time), "{:?}", outcome.execution);
 }
 
-fn asleep(lab: &Lab) {
+pub fn asleep(lab: &Lab) {
     let world = lab.world();
     let mark = nonce();
     let mut command = lab.command(&world, "/bin/sh", &["-c", &format!("echo before; sleep {mark}")]);
@@ -158,7 +165,7 @@ fn asleep(lab: &Lab) {
     assert!(!runs(&mark));
 }
 
-fn termination_ignored(lab: &Lab) {
+pub fn termination_ignored(lab: &Lab) {
     let world = lab.world();
     let mark = nonce();
     let script = format!("trap '' TERM INT HUP QUIT; while :; do sleep {mark}; done");
@@ -168,7 +175,7 @@ fn termination_ignored(lab: &Lab) {
     assert!(!runs(&mark));
 }
 
-fn daemon(lab: &Lab) {
+pub fn daemon(lab: &Lab) {
     let world = lab.world();
     let mark = nonce();
     let outcome = lab
@@ -215,7 +222,7 @@ fn descriptors(lab: &Lab) {
     assert_eq!(outcome.output, "1024\n4\n/dev/null\n");
 }
 
-fn figures(lab: &Lab) {
+pub fn figures(lab: &Lab) {
     if !lab.python {
         return lab.skip("figures: needs python3");
     }

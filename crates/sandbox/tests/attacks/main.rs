@@ -9,6 +9,8 @@ mod lab;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
+mod promises;
+#[cfg(target_os = "linux")]
 mod reading;
 #[cfg(target_os = "linux")]
 mod supervisor;
@@ -19,7 +21,7 @@ mod world;
 
 fn main() -> std::process::ExitCode {
     #[cfg(target_os = "linux")]
-    return lab::main(&[walls::ALL, limits::ALL, reading::ALL, world::ALL, supervisor::ALL]);
+    return lab::main(&[walls::ALL, limits::ALL, reading::ALL, world::ALL, supervisor::ALL], promises::ALL);
     #[cfg(not(target_os = "linux"))]
     std::process::ExitCode::SUCCESS
 }

@@ -69,7 +69,7 @@ fn expect(world: &World, wanted: &[(&str, ChangeKind)]) {
     assert_eq!(kinds(world.changes().unwrap()), wanted);
 }
 
-fn phases(lab: &Lab) {
+pub fn phases(lab: &Lab) {
     use ChangeKind::{Created, Deleted, DirectoryReplaced, Replaced};
     let layer = lab.host_folder();
     for (path, text) in
@@ -87,7 +87,7 @@ fn phases(lab: &Lab) {
     lab.shell(
         &world,
         "cat in.txt; echo more >> env/lib/a.py; rm env/lib/b.py; rm -r env/old && mkdir env/old && echo z > env/old/z
-         rm -r env/gone; touch new; touch /tmp/t; mkdir -p made/deep; echo q > q && rm q",
+         rm -r env/gone; touch new; touch $TMPDIR/t; mkdir -p made/deep; echo q > q && rm q",
     )
     .passed();
     let first = [
@@ -105,11 +105,11 @@ fn phases(lab: &Lab) {
     assert!(matches!(world.read("env/lib/b.py".as_ref(), 10), Err(Error::NotFound(_))));
     assert_eq!(world.read("env/lib/a.py".as_ref(), 10).unwrap(), b"amore\n");
     // A second command in the same phase adds to it.
-    lab.shell(&world, "[ -e /tmp/t ] && rm new && ls env/gone 2>/dev/null && exit 1; exit 0").passed();
+    lab.shell(&world, "[ -e $TMPDIR/t ] && rm new && ls env/gone 2>/dev/null && exit 1; exit 0").passed();
     expect(&world, &first[..7]);
     world.seal().unwrap();
     expect(&world, &[]);
-    lab.shell(&world, "[ ! -e /tmp/t ] && [ ! -e env/lib/b.py ] && [ ! -e env/old/x ] && rm -r made env/old && chmod 700 env")
+    lab.shell(&world, "[ ! -e $TMPDIR/t ] && [ ! -e env/lib/b.py ] && [ ! -e env/old/x ] && rm -r made env/old && chmod 700 env")
         .passed();
     expect(&world, &[("env", Replaced), ("env/old", Deleted), ("made", Deleted)]);
 }
@@ -131,7 +131,7 @@ fn many_layers(lab: &Lab) {
     assert_eq!(world.read("which".as_ref(), 10).unwrap(), b"119");
 }
 
-fn forks(lab: &Lab) {
+pub fn forks(lab: &Lab) {
     let (base, extra) = (lab.host_folder(), lab.host_folder());
     fs::write(base.join("file"), "base").unwrap();
     fs::write(extra.join("file"), "extra").unwrap();
@@ -166,7 +166,7 @@ fn start(lab: &Lab) {
     assert!(error.to_string().contains("/no/such/place"), "{error}");
 }
 
-fn cancelled(lab: &Lab) {
+pub fn cancelled(lab: &Lab) {
     let world = lab.world();
     let cancel = Cancel::new().unwrap();
     let mark = crate::lab::nonce();
@@ -183,7 +183,7 @@ fn cancelled(lab: &Lab) {
     assert!(matches!(world.run(&command, &cancel, None), Err(Error::Cancelled)));
 }
 
-fn slots(lab: &Lab) {
+pub fn slots(lab: &Lab) {
     let limits = ScratchLimits { bytes: 1 << 20, inodes: 100 };
     let world = lab.host.world(250, &[], limits).unwrap();
     assert!(matches!(lab.host.world(250, &[], limits), Err(Error::SlotInUse(250))));
@@ -194,7 +194,7 @@ fn slots(lab: &Lab) {
     lab.host.world(250, &[], limits).unwrap();
 }
 
-fn layers(lab: &Lab) {
+pub fn layers(lab: &Lab) {
     let layer = lab.host_folder();
     fs::write(layer.join("file"), "as it was").unwrap();
     let shared = layer.join("linked");
