@@ -135,6 +135,11 @@ fn settled(project: &str, version: &str, environment: &str, python: &str, outcom
         },
         verdict: Verdict { rules: 3, outcome, reason: None, cause: None, signature: None },
         flaky: None,
+        options: wheeltapper_core::Options {
+            tests: true,
+            setup_py: false,
+            limits: wheeltapper_core::Limits::default(),
+        },
         attempt: 1,
         request: Sha256::of(b"request"),
         index_answers: Vec::new(),

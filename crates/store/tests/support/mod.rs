@@ -83,6 +83,11 @@ pub fn record(id: &str, project: &str, environment: &str, outcome: Outcome, seco
             cause,
         },
         flaky: None,
+        options: wheeltapper_core::Options {
+            tests: true,
+            setup_py: false,
+            limits: wheeltapper_core::Limits::default(),
+        },
         attempt: 1,
         request: Sha256::of_parts([project, environment]),
         index_answers: vec![IndexAnswer { project: project.to_owned(), digest: Sha256::of(b"answer") }],
