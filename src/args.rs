@@ -100,7 +100,7 @@ const RUN_EXAMPLES: &str = "Examples:
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArguments {
-    /// A project, project==version, or the path of an sdist or wheel
+    /// A project, project==version, or the path of an sdist, a wheel or a checkout
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
     /// The most downloaded projects, this many

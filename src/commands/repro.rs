@@ -184,6 +184,7 @@ fn release(farm: &Farm, record: &Record) -> Result<Release, Failure> {
     Ok(Release {
         project: evidence.project.clone(),
         version: version.clone(),
+        tentative: false,
         selected: Selected { ..evidence.selected.clone() },
         requires_python: evidence.requires_python.clone(),
         yanked: evidence.yanked,

@@ -260,7 +260,7 @@ fn cells(
             }
             match target {
                 Target::Local(path) => {
-                    let (release, artifact) = local(path)?;
+                    let (release, artifact) = local(path, &farm.agent.work)?;
                     let artifacts = match artifact {
                         Artifact::Sdist => Artifacts::Sdist,
                         Artifact::Wheel => Artifacts::Wheel,

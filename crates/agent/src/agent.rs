@@ -113,7 +113,11 @@ impl Agent {
             (None, true) => None,
             (_, false) => Some(cell.with_its_name(file.path(), origin.filename())?),
         };
-        let Some(wheel) = built else {
+        let wheel = match built {
+            Some(wheel) => Some(wheel),
+            None => self.published_wheel(cell)?,
+        };
+        let Some(wheel) = wheel else {
             skip_rest(cell, &[Phase::Install, Phase::Import, Phase::Test, Phase::Uninstall]);
             return Ok(());
         };
@@ -149,10 +153,24 @@ impl Agent {
         Ok(Source::unpacked(&self.layers, fetched.path(), filename, &fetched.sha256())?.ok())
     }
 
+    /// After a failed build the later phases run on the published wheel, where there is one: they can still tell
+    /// something, and the record says which file was `tested`.
+    fn published_wheel(&self, cell: &Cell<'_>) -> Result<Option<PathBuf>, Error> {
+        let Some(origin) = cell.job.release.origin(Artifact::Wheel) else { return Ok(None) };
+        match self.index.fetch(origin) {
+            Ok(fetched) => cell.with_its_name(fetched.path(), origin.filename()).map(Some),
+            Err(error) if phases::fetch::is_packages_fault(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// A fresh world for this slot's cell.
     pub(crate) fn world(&self, job: &Job, slot: usize, layers: &[PathBuf]) -> Result<World, Error> {
-        let limits = ScratchLimits { bytes: job.options.limits.disk, ..ScratchLimits::default() };
-        Ok(self.host.world(slot, layers, limits)?)
+        // One limit on the disk is two: files of no size fill a disk as well. As many for each byte as the defaults have.
+        let default = ScratchLimits::default();
+        let bytes = job.options.limits.disk;
+        let inodes = (bytes / (default.bytes / default.inodes)).max(4096);
+        Ok(self.host.world(slot, layers, ScratchLimits { bytes, inodes })?)
     }
 
     /// Runs a command in a world, with the proxy behind its one port where it has one.

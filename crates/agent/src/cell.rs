@@ -8,7 +8,7 @@ use std::{
 };
 
 use wheeltapper_core::{
-    Evidence, Exit, Finding, Phase, PhaseReport, Status,
+    Evidence, Exit, Finding, Phase, PhaseReport, Status, Version,
     evidence::{Artifact, Distribution, Installed},
     metadata::Metadata,
 };
@@ -57,6 +57,8 @@ pub(crate) struct Cell<'a> {
     pub agent: &'a Agent,
     pub job: &'a Job,
     pub slot: usize,
+    /// The release's version; of a checkout that cannot tell, its wheel's.
+    pub version: Version,
     pub evidence: Evidence,
     pub logs: BTreeMap<Phase, Vec<u8>>,
     pub asked: BTreeSet<String>,
@@ -119,6 +121,7 @@ impl<'a> Cell<'a> {
             agent,
             job,
             slot,
+            version: job.release.version.clone(),
             evidence,
             logs: BTreeMap::new(),
             asked: BTreeSet::from([job.release.project.to_string()]),

@@ -13,6 +13,8 @@ pub(crate) struct Events {
     pub counts: TestCounts,
     /// Tests deselected by the suite's own configuration.
     pub deselected: u64,
+    /// True when the runner had collected tests and went on to run them.
+    pub begun: bool,
     /// True when the runner came to its end.
     pub finished: bool,
 }
@@ -21,7 +23,7 @@ pub(crate) struct Events {
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Event {
     Test { id: String, outcome: String, seconds: Option<f64>, message: String },
-    Collected {},
+    Collected { count: u64 },
     Deselected { count: u64 },
     Finish {},
 }
@@ -36,7 +38,8 @@ pub(crate) fn read_events(bytes: &[u8], log: std::borrow::Cow<'_, str>, runner: 
             }
             Ok(Event::Deselected { count }) => events.deselected += count,
             Ok(Event::Finish {}) => events.finished = true,
-            Ok(Event::Collected {}) | Err(_) => {}
+            Ok(Event::Collected { count }) => events.begun |= count > 0,
+            Err(_) => {}
         }
     }
     let silent = events.counts.ran() + events.counts.skipped == 0;
@@ -123,7 +126,7 @@ not json
         let counts = &events.counts;
         assert_eq!((counts.passed, counts.failed, counts.xfailed, events.deselected), (1, 1, 1, 7));
         assert_eq!(counts.failing[0].message, "assert 1 == 2");
-        assert!(events.finished);
+        assert!(events.begun && events.finished);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct Release {
     pub project: ProjectName,
     /// Its version.
     pub version: Version,
+    /// True for a checkout whose version only its build can tell: any version is then right.
+    pub tentative: bool,
     /// How it was chosen.
     pub selected: Selected,
     /// Its `Requires-Python`.

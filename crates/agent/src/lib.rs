@@ -5,6 +5,7 @@
 
 mod agent;
 mod cell;
+mod compare;
 pub mod environment;
 mod error;
 mod events;

@@ -12,7 +12,7 @@ use wheeltapper_core::{
 };
 use wheeltapper_index::{Client, DistributionName, File, ProjectPage, SdistFormat};
 
-use crate::error::Error;
+use crate::{checkout, error::Error};
 
 /// What the index knows, as far as this run may see it.
 #[derive(Clone)]
@@ -59,7 +59,16 @@ impl Catalog {
             Choice::Nothing => return Err(nothing(project, wanted, &candidates, page.files.len())),
         };
         let (version, files) = &listed[index];
-        Ok(Found { release: release(&page, version, files, environment, newest, why), unsupported })
+        let selected = Selected { newest, why: why.to_owned() };
+        // Of a release that is not for this Python, the files are named all the same: the record says what there is.
+        let considered: Vec<&File> =
+            files.iter().copied().filter(|file| unsupported.is_some() || admits(file, environment)).collect();
+        let release = Release {
+            requires_python: files.iter().find_map(|file| file.requires_python.clone()),
+            yanked: files.iter().all(|file| file.yanked.is_some()),
+            ..release(&page, version, &considered, environment, selected)
+        };
+        Ok(Found { release, unsupported })
     }
 
     fn is_visible(&self, file: &File) -> bool {
@@ -129,42 +138,41 @@ fn release(
     version: &Version,
     files: &[&File],
     environment: &HostEnvironment,
-    newest: Option<String>,
-    why: &str,
+    selected: Selected,
 ) -> Release {
-    let admitted = || files.iter().filter(|file| admits(file, environment));
-    let sdist = admitted().filter(|file| is_sdist(file)).min_by_key(|file| {
+    let sdist = files.iter().filter(|file| is_sdist(file)).min_by_key(|file| {
         !matches!(file.distribution, DistributionName::Sdist { format: SdistFormat::TarGz, .. })
     });
     let wheel =
-        admitted().filter_map(|file| Some((rank(file, environment)?, file))).min_by_key(|(rank, _)| *rank);
+        files.iter().filter_map(|file| Some((rank(file, environment)?, file))).min_by_key(|(rank, _)| *rank);
     Release {
         project: page.name.clone(),
         version: version.clone(),
-        selected: Selected { newest, why: why.to_owned() },
-        requires_python: files.iter().find_map(|file| file.requires_python.clone()),
-        yanked: files.iter().all(|file| file.yanked.is_some()),
+        tentative: false,
+        selected,
+        requires_python: None,
+        yanked: false,
         project_status: Some(page.status.status.clone()),
         sdist: sdist.map(|file| Origin::Index(Box::new((*file).clone()))),
         wheel: wheel.map(|(_, file)| Origin::Index(Box::new((*file).clone()))),
     }
 }
 
-/// The release that a local sdist or wheel is.
+/// The release that a local sdist, wheel or checkout is; a checkout is packed below `work`.
 ///
 /// # Errors
-/// When the path is neither.
-pub fn local(path: &Path) -> Result<(Release, Artifact), Error> {
+/// When the path is none of them.
+pub fn local(path: &Path, work: &Path) -> Result<(Release, Artifact), Error> {
     let user = |message: String, hint: &str| Error::User { message, hint: Some(hint.to_owned()) };
     let path = std::fs::canonicalize(path).map_err(|error| {
         user(format!("{}: {error}", path.display()), "give the path of an sdist or wheel")
     })?;
-    if path.is_dir() {
-        return Err(user(
-            format!("{} is a folder", path.display()),
-            "build an sdist of it first (`uv build --sdist` or `python -m build --sdist`), and tap that file",
-        ));
-    }
+    let (path, tentative) = if path.is_dir() {
+        let (archive, identity) = checkout::pack(&path, work)?;
+        (archive, identity.version.is_none())
+    } else {
+        (path, false)
+    };
     let filename = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name = DistributionName::guess(&filename).map_err(|error| {
         user(
@@ -182,6 +190,7 @@ pub fn local(path: &Path) -> Result<(Release, Artifact), Error> {
     let release = Release {
         project: name.project().clone(),
         version: name.version().clone(),
+        tentative,
         selected: Selected { newest: None, why: "local-file".to_owned() },
         requires_python: None,
         yanked: false,

@@ -2,6 +2,7 @@
 //! each cell settles, and the same command again reuses those whose inputs are unchanged.
 
 mod catalog;
+mod checkout;
 mod error;
 mod fingerprint;
 mod run;

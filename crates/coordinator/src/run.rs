@@ -118,8 +118,9 @@ pub fn plan(
     };
     let (sdist, wheel) = (found.release.sdist.is_some(), found.release.wheel.is_some());
     if let Some(reason) = found.unsupported {
-        let artifact = if options.artifacts == Artifacts::Wheel { Artifact::Wheel } else { Artifact::Sdist };
-        return vec![cell(artifact, Some(reason), false)];
+        let only_wheels = options.artifacts == Artifacts::Auto && !sdist;
+        let as_wheel = options.artifacts == Artifacts::Wheel || only_wheels;
+        return vec![cell(if as_wheel { Artifact::Wheel } else { Artifact::Sdist }, Some(reason), false)];
     }
     let missing = Some(Reason::NoCompatibleFile);
     match options.artifacts {

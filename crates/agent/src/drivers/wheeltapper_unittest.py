@@ -17,6 +17,9 @@ class Result(unittest.TextTestResult):
         message = ""
         if error is not None:
             message = ("%s: %s" % (error[0].__name__, error[1])).split("\n")[0][:500]
+            if type(test).__name__ in ("_FailedTest", "ModuleImportFailure"):
+                # The loader's stand-in for a module that cannot be imported: its text ends with the real error.
+                message = str(error[1]).strip().split("\n")[-1][:500] or message
         event = {"event": "test", "id": test.id(), "outcome": outcome, "seconds": time.time() - self.began, "message": message}
         with open(REPORT, "a") as stream:
             stream.write(json.dumps(event) + "\n")
@@ -66,6 +69,17 @@ class Result(unittest.TextTestResult):
 
 class Runner(unittest.TextTestRunner):
     resultclass = Result
+
+    def run(self, test):
+        self.event(event="collected", count=test.countTestCases())
+        result = super(Runner, self).run(test)
+        self.event(event="finish", exit=0 if result.wasSuccessful() else 1)
+        return result
+
+    @staticmethod
+    def event(**event):
+        with open(REPORT, "a") as stream:
+            stream.write(json.dumps(event) + "\n")
 
 
 if __name__ == "__main__":

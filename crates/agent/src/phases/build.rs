@@ -15,8 +15,10 @@ use wheeltapper_sandbox::World;
 use crate::{
     agent::Prepared,
     cell::{Cell, Step},
+    compare::differences,
     error::Error,
     job::Purpose,
+    phases::fetch::is_packages_fault,
     resolve::Question,
     source::Source,
 };
@@ -177,8 +179,12 @@ fn take_out(cell: &mut Cell<'_>, world: &World, filename: &str) -> Result<Option
         return Ok(None);
     };
     let release = &cell.job.release;
-    if *name.project() != release.project || *name.version() != release.version {
-        let text = format!("asked for {} {}, the build made {filename}", release.project, release.version);
+    if release.tentative {
+        cell.version = name.version().clone();
+        cell.evidence.version = cell.version.to_string();
+    }
+    if *name.project() != release.project || *name.version() != cell.version {
+        let text = format!("asked for {} {}, the build made {filename}", release.project, cell.version);
         cell.fail(Phase::Build, Finding::new("wrong-name-or-version", text, Vec::new()));
         return Ok(None);
     }
@@ -193,5 +199,24 @@ fn take_out(cell: &mut Cell<'_>, world: &World, filename: &str) -> Result<Option
     let path = cell.folder.path().join(filename);
     std::fs::write(&path, &bytes).map_err(Error::file(&path))?;
     cell.evidence.wheel = Some(WheelFile { filename: filename.to_owned(), sha256: Sha256::of(&bytes) });
+    compare_with_published(cell, &path)?;
     Ok(Some(path))
+}
+
+/// Finds out whether users of the published wheel get what the sdist builds.
+fn compare_with_published(cell: &mut Cell<'_>, built: &Path) -> Result<(), Error> {
+    let Some(origin) = cell.job.release.wheel.as_ref() else { return Ok(()) };
+    let fetched = match cell.agent.index.fetch(origin) {
+        Ok(fetched) => fetched,
+        Err(error) if is_packages_fault(&error) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    // A wheel that cannot be read is the business of the phases that install it.
+    let Ok(lines) = differences(built, fetched.path(), origin.filename()) else { return Ok(()) };
+    if !lines.is_empty() {
+        let text =
+            format!("the wheel built here differs from the published {}: {}", origin.filename(), lines[0]);
+        cell.find(Phase::Build, Finding::new("sdist-differs-from-wheel", text, lines));
+    }
+    Ok(())
 }

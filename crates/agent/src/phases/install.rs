@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wheeltapper_core::{Finding, Phase, Status, evidence::WheelFile, metadata::Metadata};
+use wheeltapper_core::{Finding, Phase, Sha256, Status, evidence::WheelFile, metadata::Metadata};
 use wheeltapper_index::{Kind, Wheel};
 use wheeltapper_sandbox::{Bind, ChangeKind, FileType, World};
 
@@ -39,7 +39,7 @@ fn open(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<WheelAtHand>, Error
     let limits = wheeltapper_index::Limits::default();
     let release = &cell.job.release;
     let read = Wheel::open(&path, &limits).and_then(|mut wheel| {
-        let problems = wheel.check(&release.project, &release.version, &limits)?;
+        let problems = wheel.check(&release.project, &cell.version, &limits)?;
         let metadata = wheel.read_info("METADATA")?.unwrap_or_default();
         let entry_points = wheel.read_info("entry_points.txt")?.unwrap_or_default();
         Ok((wheel, problems, metadata, entry_points))
@@ -53,10 +53,9 @@ fn open(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<WheelAtHand>, Error
         Err(error) => return Err(error.into()),
     };
     let filename = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if cell.evidence.wheel.is_none()
-        && let Some(distribution) = &cell.evidence.distribution
-    {
-        cell.evidence.wheel = Some(WheelFile { filename: filename.clone(), sha256: distribution.sha256 });
+    if cell.evidence.wheel.is_none() {
+        let bytes = std::fs::read(&path).map_err(Error::file(&path))?;
+        cell.evidence.wheel = Some(WheelFile { filename: filename.clone(), sha256: Sha256::of(&bytes) });
     }
     let mut by_id: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
     for problem in &problems {
@@ -82,6 +81,19 @@ fn open(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<WheelAtHand>, Error
     }
     let installs: Vec<String> =
         wheel.members().iter().filter_map(|member| below_site_packages(&member.path)).collect();
+    let start_up: Vec<String> =
+        installs.iter().filter(|path| path.ends_with(".pth") && !path.contains('/')).cloned().collect();
+    if !start_up.is_empty() {
+        let text = "whenever an interpreter of the environment starts, it reads a `.pth` file of the release";
+        cell.find(Phase::Install, Finding::new("pth-file", text, start_up));
+    }
+    let abi3_only = wheel.name().abi.iter().all(|tag| tag == "abi3");
+    let bound: Vec<String> =
+        installs.iter().filter(|path| abi3_only && is_bound_to_one_python(path)).cloned().collect();
+    if !bound.is_empty() {
+        let text = "the wheel claims the stable ABI and holds modules of one Python version".to_owned();
+        cell.find(Phase::Install, Finding::new("abi3-not-kept", text, bound));
+    }
     Ok(Some(WheelAtHand {
         filename,
         path,
@@ -90,6 +102,11 @@ fn open(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<WheelAtHand>, Error
         entry_points: entry_points_of(&String::from_utf8_lossy(&entry_points)),
         metadata,
     }))
+}
+
+/// True for an extension module that only one version of Python loads, by its name.
+fn is_bound_to_one_python(path: &str) -> bool {
+    path.ends_with(".so") && path.contains(".cpython-")
 }
 
 /// Where a member of a wheel lands below site-packages (PEP 427); `None` for folders and what lands elsewhere.

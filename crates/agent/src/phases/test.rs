@@ -8,7 +8,7 @@ use std::{
 };
 
 use wheeltapper_core::{
-    Finding, Limit, Phase, ProjectName, Reason, Status, TestCounts, TestPlan,
+    Exit, Finding, Limit, Phase, ProjectName, Reason, Status, TestCounts, TestPlan,
     metadata::Metadata,
     pep508_rs::{self, MarkerEnvironment},
     plan::Working,
@@ -123,7 +123,7 @@ fn made_plans(cell: &Cell<'_>, source: &Source, wheel: &WheelAtHand) -> Plans {
         source,
         &About {
             project: &cell.job.release.project,
-            version: &cell.job.release.version,
+            version: &cell.version,
             import_names,
             installed_files: wheel.installs.clone(),
             native: wheel.native,
@@ -222,7 +222,7 @@ fn test_layers(
             .map(ToString::to_string),
     );
     let mut constraints = installation.pins.clone();
-    constraints.push(format!("{own}=={}", cell.job.release.version));
+    constraints.push(format!("{own}=={}", cell.version));
     let question = Question { requirements, constraints };
     cell.evidence.installed.retain(|installed| installed.purpose != "test");
     let below: Vec<_> =
@@ -321,11 +321,15 @@ fn command(root: &Path, plan: &TestPlan) -> (OsString, Vec<OsString>) {
 }
 
 fn judge(cell: &mut Cell<'_>, plan: &TestPlan, execution: &Execution, events: Events) -> Attempt {
-    let Events { counts, deselected, .. } = events;
+    let Events { counts, deselected, begun, finished } = events;
     let ended_well = execution.exit.success() && execution.limit.is_none();
     let bad = counts.failed + counts.errors;
-    if counts.ran() == 0 || (counts.passed + counts.failed + counts.xfailed == 0 && execution.limit.is_none())
-    {
+    // Tests were collected and the first of them took the runner down: that is what they did, not what we failed to do.
+    let cut_down =
+        begun && !finished && (execution.limit.is_some() || matches!(execution.exit, Exit::Signal(_)));
+    let nothing_ran = counts.ran() == 0
+        || (counts.passed + counts.failed + counts.xfailed == 0 && execution.limit.is_none());
+    if nothing_ran && !cut_down {
         let why = could_not_run(execution, &counts);
         if !counts.failing.is_empty() || counts.skipped > 0 {
             cell.evidence.tests = Some(counts);
@@ -345,8 +349,13 @@ fn judge(cell: &mut Cell<'_>, plan: &TestPlan, execution: &Execution, events: Ev
         );
         cell.find(Phase::Test, Finding::new("fewer-tests-than-expected", text, Vec::new()));
     }
+    let cut_short = ended_well && begun && !finished;
+    if cut_short {
+        let text = "a test ended the runner with exit status 0 before the others had run".to_owned();
+        cell.find(Phase::Test, Finding::new("runner-ended-early", text, Vec::new()));
+    }
     let report = cell.phase(Phase::Test);
-    report.status = if ended_well && bad == 0 { Status::Passed } else { Status::Failed };
+    report.status = if ended_well && bad == 0 && !cut_short { Status::Passed } else { Status::Failed };
     cell.evidence.tests = Some(counts);
     Attempt::Ran
 }

@@ -1,0 +1,143 @@
+//! A checkout as a target: packed as an sdist would be, with what version control does not ignore.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use wheeltapper_core::{ProjectName, Version};
+
+use crate::error::Error;
+
+/// What a checkout says of itself without running anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub project: ProjectName,
+    /// `None` when only its build can tell.
+    pub version: Option<Version>,
+}
+
+/// Packs the checkout below `folder`; returns the archive and what it is.
+pub(crate) fn pack(checkout: &Path, folder: &Path) -> Result<(PathBuf, Identity), Error> {
+    let identity = identity(checkout)?;
+    let version = identity.version.as_ref().map_or_else(|| "0".to_owned(), ToString::to_string);
+    let top = format!("{}-{version}", identity.project.escaped());
+    let archive = folder.join(format!("{top}.tar.gz"));
+    write(checkout, &archive, &top).map_err(|error| Error::User {
+        message: format!("the checkout {} cannot be packed: {error}", checkout.display()),
+        hint: None,
+    })?;
+    Ok((archive, identity))
+}
+
+/// Name and version from `pyproject.toml` or `setup.cfg`.
+fn identity(checkout: &Path) -> Result<Identity, Error> {
+    let read = |name: &str| std::fs::read_to_string(checkout.join(name)).ok();
+    let pyproject: Option<toml::Table> = read("pyproject.toml").and_then(|text| toml::from_str(&text).ok());
+    let table = |path: &[&str]| {
+        let start = pyproject.as_ref()?;
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(start.get(*first)?, |value, key| value.get(*key))
+    };
+    let setup_cfg = read("setup.cfg").unwrap_or_default();
+    let configured = |key: &str| {
+        let section = setup_cfg.split("[metadata]").nth(1)?.split("\n[").next()?;
+        let line = section.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='))?;
+        Some(line.trim().to_owned()).filter(|value| !value.contains(':'))
+    };
+    let text = |path: &[&str]| table(path).and_then(|value| value.as_str()).map(str::to_owned);
+    let name = text(&["project", "name"])
+        .or_else(|| text(&["tool", "poetry", "name"]))
+        .or_else(|| configured("name"));
+    let version = text(&["project", "version"])
+        .or_else(|| text(&["tool", "poetry", "version"]))
+        .or_else(|| configured("version"));
+    let project = name.and_then(|name| name.parse().ok()).ok_or_else(|| Error::User {
+        message: format!("{}: neither pyproject.toml nor setup.cfg names the project", checkout.display()),
+        hint: Some("build an sdist first (`python -m build --sdist`), and tap that file".to_owned()),
+    })?;
+    Ok(Identity { project, version: version.and_then(|version| version.parse().ok()) })
+}
+
+fn write(checkout: &Path, archive: &Path, top: &str) -> io::Result<()> {
+    let file = std::fs::File::create(archive)?;
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(file, flate2::Compression::fast()));
+    tar.follow_symlinks(false);
+    for path in files(checkout)? {
+        let metadata = std::fs::symlink_metadata(checkout.join(&path));
+        // A file that git knows and that is gone is not packed.
+        if metadata.is_ok_and(|metadata| metadata.is_file() || metadata.is_symlink()) {
+            tar.append_path_with_name(checkout.join(&path), Path::new(top).join(&path))?;
+        }
+    }
+    // Backends that take the version from tags need the history.
+    if checkout.join(".git").is_dir() {
+        tar.append_dir_all(Path::new(top).join(".git"), checkout.join(".git"))?;
+    }
+    tar.into_inner()?.finish()?.sync_all()
+}
+
+/// What git does not ignore; without git everything but what tools leave.
+fn files(checkout: &Path) -> io::Result<Vec<PathBuf>> {
+    let listed = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(checkout)
+        .output();
+    if let Ok(output) = listed
+        && output.status.success()
+    {
+        let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        return Ok(names.map(|name| PathBuf::from(String::from_utf8_lossy(name).into_owned())).collect());
+    }
+    let mut files = Vec::new();
+    walk(checkout, Path::new(""), &mut files)?;
+    Ok(files)
+}
+
+fn walk(checkout: &Path, below: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    const LEFT: &[&str] = &[
+        "__pycache__",
+        ".venv",
+        "venv",
+        ".tox",
+        ".nox",
+        "node_modules",
+        "build",
+        "dist",
+        ".git",
+        ".hg",
+        "target",
+    ];
+    for entry in std::fs::read_dir(checkout.join(below))? {
+        let entry = entry?;
+        let path = below.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            if !LEFT.iter().any(|left| entry.file_name() == *left) {
+                walk(checkout, &path, files)?;
+            }
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkout_tells_its_name_and_perhaps_its_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        assert!(identity(folder.path()).is_err());
+        put("setup.cfg", "[metadata]\nname = My.Pkg\nversion = attr: my.version\n[options]\n");
+        let dynamic = identity(folder.path()).unwrap();
+        assert_eq!((dynamic.project.as_str(), dynamic.version), ("my-pkg", None));
+        put("pyproject.toml", "[project]\nname = 'x'\nversion = '1.2'\n");
+        let (archive, identity) = pack(folder.path(), folder.path()).unwrap();
+        assert_eq!(identity.version.unwrap().to_string(), "1.2");
+        assert!(archive.ends_with("x-1.2.tar.gz") && archive.metadata().unwrap().len() > 0);
+    }
+}
