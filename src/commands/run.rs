@@ -60,7 +60,14 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
     let cells = cells(&farm, &catalog, &targets, &environments, &options, &popularity)?;
     let names: Vec<&str> = environments.iter().map(|environment| environment.shown.name.as_str()).collect();
     view::remark(&format!("{} cells on {}, {jobs} at a time", cells.len(), names.join(", ")));
+    let command: Vec<String> = std::env::args().collect();
+    farm.runtime.block_on(farm.store.begin_run(&options.run, &farm.started.to_string(), &command))?;
     let (records, summary) = tap(&farm, &catalog, cells, &options, arguments.format)?;
+    let mut counts = std::collections::BTreeMap::new();
+    for record in &records {
+        *counts.entry(record.verdict.outcome).or_insert(0) += 1;
+    }
+    farm.runtime.block_on(farm.store.end_run(&options.run, &Timestamp::now().to_string(), &counts))?;
     print(arguments.format, &records, &popularity)?;
     if let Some(out) = &arguments.report {
         let written = report::write(&farm.runtime, &farm.store, out, &popularity)?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use wheeltapper_core::{Limit, Phase, Popularity, ProjectName, Reason, Sha256, evidence::Artifact};
-use wheeltapper_sandbox::{Bind, Cancel, Command, Execution, Host, Network, ScratchLimits, World};
+use wheeltapper_sandbox::{Bind, CELL_PATH, Cancel, Command, Execution, Host, Network, ScratchLimits, World};
 
 use crate::{
     cell::Cell,
@@ -201,8 +201,15 @@ impl Agent {
         Ok(execution)
     }
 
-    pub(crate) fn uv_bind(&self) -> Bind {
-        Bind { source: self.uv.clone(), target: UV.into() }
+    /// Where a world shows a file of the host, and the bind that does so. Without namespaces a file is where it is.
+    pub(crate) fn shown(world: &World, source: &Path, target: PathBuf) -> Bind {
+        let target = if world.root() == Path::new(CELL_PATH) { target } else { source.to_path_buf() };
+        Bind { source: source.to_path_buf(), target }
+    }
+
+    /// The installer, as this world shows it.
+    pub(crate) fn uv_bind(&self, world: &World) -> Bind {
+        Self::shown(world, &self.uv, UV.into())
     }
 
     pub(crate) fn uv_environment(&self, root: &Path) -> Vec<(OsString, OsString)> {
@@ -242,7 +249,7 @@ impl Agent {
         world: &World,
         job: &Job,
         mut arguments: Vec<OsString>,
-        files: &[(PathBuf, PathBuf)],
+        files: &[Bind],
         packages: Option<Vec<OsString>>,
         network: Network,
     ) -> Result<(String, Execution), Error> {
@@ -256,13 +263,13 @@ impl Agent {
             .into_iter()
             .map(Bind::same)
             .collect();
-        binds.push(self.uv_bind());
-        binds.extend(
-            files.iter().map(|(source, target)| Bind { source: source.clone(), target: target.clone() }),
-        );
+        let uv = self.uv_bind(world);
+        let program = uv.target.clone().into_os_string();
+        binds.push(uv);
+        binds.extend(files.iter().cloned());
         let limits = &job.options.limits;
         let command = Command {
-            program: UV.into(),
+            program,
             arguments,
             environment,
             directory: root,
@@ -335,13 +342,22 @@ impl Agent {
             wheels.iter().map(|wheel| format!("{} {:?}", wheel.filename, wheel.sha256)).collect();
         let parts = ["wheels", "1", digest.as_str()].into_iter().chain(hashes.iter().map(String::as_str));
         self.layers.get::<Error>(&Sha256::of_parts(parts), |folder| {
+            let named = tempfile::Builder::new()
+                .prefix("wheels-")
+                .tempdir_in(&self.work)
+                .map_err(Error::file(&self.work))?;
+            let world = self.world(job, self.slots + slot, base)?;
             let (mut files, mut leases) = (Vec::new(), Vec::new());
             for wheel in wheels {
                 let fetched = self.index.fetch_wheel(wheel)?;
-                files.push((fetched.path().to_path_buf(), Path::new("/wheels").join(&wheel.filename)));
+                // The store names files by what they hold; the installer goes by their names.
+                let source = named.path().join(&wheel.filename);
+                if std::fs::hard_link(fetched.path(), &source).is_err() {
+                    std::fs::copy(fetched.path(), &source).map_err(Error::file(&source))?;
+                }
+                files.push(Self::shown(&world, &source, Path::new("/wheels").join(&wheel.filename)));
                 leases.push(fetched);
             }
-            let world = self.world(job, self.slots + slot, base)?;
             let arguments = [
                 "pip",
                 "install",
@@ -352,7 +368,7 @@ impl Agent {
                 "--quiet",
                 "--python",
             ];
-            let packages = files.iter().map(|(_, target)| target.clone().into_os_string()).collect();
+            let packages = files.iter().map(|bind| bind.target.clone().into_os_string()).collect();
             let arguments = arguments.map(OsString::from).into();
             let (words, execution) =
                 self.install_in(&world, job, arguments, &files, Some(packages), Network::None)?;

@@ -96,6 +96,7 @@ pub fn blank_evidence(job: &Job) -> Evidence {
         test_plan: None,
         tests: None,
         leftovers: Vec::new(),
+        attempts: Vec::new(),
         foreign_writes: Vec::new(),
         installed: Vec::new(),
         classifiers: Vec::new(),

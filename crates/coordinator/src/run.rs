@@ -17,6 +17,7 @@ use wheeltapper_core::{
     Evidence, Options, Outcome, Phase, ProjectName, Reason, Record, Sha256, Status,
     classify::classify,
     evidence::Artifact,
+    next_step::flaky_rate,
     record::{IndexAnswer, SCHEMA, Verdict},
 };
 use wheeltapper_store::Store;
@@ -310,7 +311,8 @@ impl Runner<'_> {
         };
         let report = match self.agent.tap(slot, job, &progress) {
             Ok(report) => report,
-            Err(wheeltapper_agent::Error::Stopped) => {
+            // Whatever a cell says that was stopped in the middle, being stopped is why.
+            Err(_) if self.agent.cancel.is_cancelled() => {
                 let _ = self.events.send(Event::Lost(Some(slot), format!("{shown}: stopped")));
                 return Vec::new();
             }
@@ -370,12 +372,12 @@ impl Runner<'_> {
         }
         Record {
             schema: SCHEMA,
+            flaky: flaky_rate(&evidence),
             id,
             run: self.options.run.clone(),
             inputs: fingerprint::inputs(&request, &evidence),
             evidence,
             verdict,
-            flaky: None,
             options: job.options.clone(),
             attempt,
             request,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Sha256,
     environment::Environment,
+    next_step::TestAttempt,
     outcome::Reason,
     phase::{Phase, PhaseReport},
     plan::TestPlan,
@@ -125,6 +126,8 @@ pub struct Evidence {
     pub test_plan: Option<TestPlan>,
     /// What they counted.
     pub tests: Option<TestCounts>,
+    /// Further runs of the tests, made to tell the cause.
+    pub attempts: Vec<TestAttempt>,
     /// Files of the release that stayed after it was removed.
     pub leftovers: Vec<String>,
     /// Files written outside the environment's prefix, HOME aside where the phase may.

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod environment;
 pub mod evidence;
 pub mod metadata;
+pub mod next_step;
 pub mod options;
 pub mod outcome;
 pub mod phase;

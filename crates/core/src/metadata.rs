@@ -1,6 +1,6 @@
 //! Core metadata of a distribution, as far as results need it (core metadata specification 2.5, PEP 566, PEP 794).
 
-use pep508_rs::{MarkerEnvironment, Requirement, VerbatimUrl};
+use pep508_rs::{MarkerEnvironment, MarkerTree, Requirement, VerbatimUrl};
 
 /// The fields of a `METADATA` or `PKG-INFO` file that decide something here. Texts are as the file has them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,12 +54,14 @@ impl Metadata {
     ) -> Result<Vec<Requirement<VerbatimUrl>>, InvalidRequirement> {
         let mut held = Vec::new();
         for text in &self.requires_dist {
-            let requirement: Requirement<VerbatimUrl> =
+            let mut requirement: Requirement<VerbatimUrl> =
                 text.parse().map_err(|error: pep508_rs::Pep508Error<_>| InvalidRequirement {
                     text: text.clone(),
                     why: error.message.to_string(),
                 })?;
             if requirement.evaluate_markers(environment, extras) {
+                // The marker has had its say; an `extra` in it would mean nothing to the next reader.
+                requirement.marker = MarkerTree::TRUE;
                 held.push(requirement);
             }
         }
@@ -113,5 +115,25 @@ mod tests {
         );
         assert_eq!(metadata.requires_dist, ["b>1", "c ; extra == 'x'"]);
         assert_eq!(metadata.import_names, ["a"]);
+    }
+
+    #[test]
+    fn requirements_of_an_extra_lose_the_marker_that_has_been_evaluated() {
+        let metadata = Metadata::parse(
+            "Requires-Dist: a\nRequires-Dist: b>1; extra == 'x'\nRequires-Dist: c; os_name == 'nt'\n",
+        );
+        let environment: MarkerEnvironment = serde_json::from_value(serde_json::json!({
+            "implementation_name": "cpython", "implementation_version": "3.13.0", "os_name": "posix",
+            "platform_machine": "x86_64", "platform_python_implementation": "CPython", "platform_release": "",
+            "platform_system": "Linux", "platform_version": "", "python_full_version": "3.13.0",
+            "python_version": "3.13", "sys_platform": "linux"
+        }))
+        .unwrap();
+        let held = |extras: &[&str]| -> Vec<String> {
+            let extras: Vec<_> = extras.iter().map(|extra| extra.parse().unwrap()).collect();
+            metadata.requirements(&environment, &extras).unwrap().iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(held(&[]), ["a"]);
+        assert_eq!(held(&["x"]), ["a", "b>1"]);
     }
 }

@@ -2,8 +2,9 @@
 
 Usage: build.py SOURCE OUT BACKEND BACKEND_PATH... -- PROVIDED...
 
-Each hook runs in a forked child of one process that has imported nothing of the package, so that the cost of starting
-an interpreter is paid once and no hook sees another's state. Writes OUT/result.json:
+Each hook runs in a forked child of one process that has imported the backend and nothing of the package, so that starting
+an interpreter and importing the backend are paid once and no hook sees another's state. A backend that the package itself
+brings (BACKEND_PATH), or one that starts threads when it is imported, is imported by each child. Writes OUT/result.json:
   {"requires": [...]}   what get_requires_for_build_wheel asks for beyond PROVIDED; nothing was built
   {"wheel": NAME}       the file that build_wheel wrote into OUT
 """
@@ -27,6 +28,23 @@ def load_backend(spec, path):
     return backend
 
 
+def reported(action):
+    """Calls action; when it does not come back with a value, says so as an interpreter would: (exit status, value)."""
+    try:
+        return 0, action()
+    except SystemExit as stop:
+        if stop.code is not None and not isinstance(stop.code, int):
+            sys.stderr.write("%s\n" % (stop.code,))
+        status = stop.code if isinstance(stop.code, int) else 1
+        if not status:
+            sys.stderr.write("the build backend exited with status 0 without a result\n")
+        return status or 1, None
+    except BaseException:
+        import traceback
+        traceback.print_exc()
+        return 1, None
+
+
 def in_child(action, result_path):
     """Runs action in a fork; its value comes back as JSON. Exits with the child's status when that is not 0."""
     sys.stdout.flush()
@@ -35,20 +53,14 @@ def in_child(action, result_path):
     if child == 0:
         status = 1
         try:
-            value = action()
-            with open(result_path, "w") as stream:
-                json.dump(value, stream)
-            status = 0
-        except SystemExit as stop:
-            if stop.code is not None and not isinstance(stop.code, int):
-                sys.stderr.write("%s\n" % (stop.code,))
-            status = stop.code if isinstance(stop.code, int) else 1
+            status, value = reported(action)
             if not status:
-                sys.stderr.write("the build backend exited with status 0 without a result\n")
-                status = 1
+                with open(result_path, "w") as stream:
+                    json.dump(value, stream)
         except BaseException:
             import traceback
             traceback.print_exc()
+            status = 1
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -65,9 +77,18 @@ def in_child(action, result_path):
         return json.load(stream)
 
 
+def threads():
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 1
+
+
 def main():
-    source, out, spec = sys.argv[1:4]
-    rest = sys.argv[4:]
+    each_alone = sys.argv[1] == "--each-alone"
+    given = sys.argv[1:]
+    source, out, spec = sys.argv[1 + each_alone:4 + each_alone]
+    rest = sys.argv[4 + each_alone:]
     split = rest.index("--")
     path, provided = [os.path.join(source, entry) for entry in rest[:split]], set(rest[split + 1:])
     os.chdir(source)
@@ -75,6 +96,13 @@ def main():
     # The directory of this driver is not the package's business.
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
     state = os.path.join(out, "hook.json")
+    if not path and not each_alone:
+        status, _ = reported(lambda: load_backend(spec, path))
+        if status:
+            sys.exit(status)
+        if threads() > 1:
+            # A fork has only the thread that forked: locks that the others hold would stay held.
+            os.execv(sys.executable, [sys.executable, os.path.abspath(__file__), "--each-alone"] + given)
 
     def get_requires():
         backend = load_backend(spec, path)

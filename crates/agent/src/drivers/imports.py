@@ -1,15 +1,14 @@
 """Imports modules and resolves entry points, each in a fresh interpreter; runs inside the sandbox.
 
-Usage: imports.py RESULTS KIND:NAME...
+Usage: imports.py RESULTS KIND:NAME...      (as `python -I -S`: no .pth file of the environment is read for it)
 
 KIND is `module` (NAME is imported), `entry` (NAME is module:attribute, resolved) or `script` (NAME is a program of the
-environment, started with --help for at most 10 s). Appends one JSON line for each to RESULTS:
-{"kind", "name", "status", "done"}; status is the exit status, 128+n for signal n; done says that the code went through to
-its end, which an exit status of 0 does not prove.
+environment, started with --help for at most 10 s). Appends one line for each to RESULTS, `INDEX STATUS DONE`: INDEX counts
+the arguments from 0; STATUS is the exit status, 128+n for signal n; DONE is 1 when the code went through to its end, which
+an exit status of 0 does not prove. Imports nothing that an interpreter has not loaded when it starts: this process is overhead.
 """
-import json
+import _signal
 import os
-import subprocess
 import sys
 
 IMPORT = "import importlib, os, sys; importlib.import_module(sys.argv[1]); os.write(int(sys.argv[2]), b'done')"
@@ -21,11 +20,36 @@ RESOLVE = (
 )
 
 
+def start(arguments, session=False):
+    """Starts a program with the dispositions of signals that a shell would give it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            for name in ("SIGPIPE", "SIGXFSZ"):
+                _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
+            if session:
+                os.setsid()
+            os.execv(arguments[0], arguments)
+        except OSError as error:
+            os.write(2, ("%s: %s\n" % (arguments[0], error)).encode("utf-8", "replace"))
+        finally:
+            os._exit(127)
+    return child
+
+
+def ended(child):
+    """Waits for the end of a child: its exit status, or 128 and the signal's number."""
+    _, status = os.waitpid(child, 0)
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
 def interpreted(code, name):
     reading, writing = os.pipe()
-    child = subprocess.Popen([sys.executable, "-c", code, name, str(writing)], pass_fds=(writing,))
+    os.set_inheritable(writing, True)
+    child = start([sys.executable, "-c", code, name, str(writing)])
     os.close(writing)
-    status = child.wait()
+    status = ended(child)
+    # What the code left running may hold the other end: it is not waited for.
     os.set_blocking(reading, False)
     try:
         done = os.read(reading, 4) == b"done"
@@ -37,18 +61,17 @@ def interpreted(code, name):
 
 def started(name):
     program = os.path.join(os.path.dirname(sys.executable), name)
-    child = subprocess.Popen([program, "--help"], start_new_session=True)
-    try:
-        status = child.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, 9)
-        status = child.wait()
+    child = start([program, "--help"], session=True)
+    _signal.signal(_signal.SIGALRM, lambda number, frame: os.killpg(child, 9))
+    _signal.alarm(10)
+    status = ended(child)
+    _signal.alarm(0)
     return status, status == 0
 
 
 def main():
     results, names = sys.argv[1], sys.argv[2:]
-    for kind_and_name in names:
+    for index, kind_and_name in enumerate(names):
         kind, _, name = kind_and_name.partition(":")
         print("==> %s %s" % ({"module": "import", "entry": "resolve", "script": "start"}[kind], name))
         sys.stdout.flush()
@@ -56,12 +79,11 @@ def main():
             status, done = started(name)
         else:
             status, done = interpreted(IMPORT if kind == "module" else RESOLVE, name)
-        status = 128 - status if status < 0 else status
         if status == 0 and not done:
             print("the interpreter exited before %s was done" % name)
         sys.stdout.flush()
         with open(results, "a") as stream:
-            stream.write(json.dumps({"kind": kind, "name": name, "status": status, "done": done}) + "\n")
+            stream.write("%d %d %d\n" % (index, status, done))
 
 
 main()

@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use serde::Deserialize;
 use wheeltapper_core::{Finding, Phase, Status, evidence::ImportResult};
 
 use crate::{
@@ -16,12 +15,23 @@ use crate::{
 const STRAY: &[&str] =
     &["tests", "test", "docs", "doc", "examples", "example", "setup", "conftest", "benchmarks", "scripts"];
 
-#[derive(Debug, Deserialize)]
-struct Line {
-    kind: String,
-    name: String,
+/// What the driver says of one of the names that it was given.
+#[derive(Debug)]
+struct Line<'a> {
+    kind: &'a str,
+    name: &'a str,
     status: i32,
     done: bool,
+}
+
+impl<'a> Line<'a> {
+    /// `INDEX STATUS DONE`; anything else was written by the package's code.
+    fn parse(line: &str, names: &'a [String]) -> Option<Self> {
+        let mut words = line.split(' ');
+        let (kind, name) = names.get(words.next()?.parse::<usize>().ok()?)?.split_once(':')?;
+        let (status, done) = (words.next()?.parse().ok()?, words.next()? == "1");
+        Some(Line { kind, name, status, done })
+    }
 }
 
 /// Imports the release's modules; what the imports wrote is sealed into the world.
@@ -53,7 +63,8 @@ pub(crate) fn import(
     let world = &installation.world;
     world.write(Path::new("report/imports.py"), include_bytes!("../drivers/imports.py"), 0o644)?;
     world.write(Path::new("empty/.keep"), b"", 0o644)?;
-    let mut arguments = vec![root.join("report/imports.py").into(), root.join("report/imports.jsonl").into()];
+    let mut arguments = vec!["-I".into(), "-S".into(), root.join("report/imports.py").into()];
+    arguments.push(root.join("report/imports.txt").into());
     arguments.extend(names.iter().map(Into::into));
     let execution = cell.run(
         world,
@@ -69,9 +80,9 @@ pub(crate) fn import(
             shown: None,
         },
     )?;
-    let text = world.read(Path::new("report/imports.jsonl"), 4 << 20).unwrap_or_default();
-    let lines: Vec<Line> =
-        String::from_utf8_lossy(&text).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let text = world.read(Path::new("report/imports.txt"), 4 << 20).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<Line<'_>> = text.lines().filter_map(|line| Line::parse(line, &names)).collect();
     judge(cell, &modules, &lines);
     if execution.limit.is_some() {
         cell.phase(Phase::Import).status = Status::Failed;
@@ -86,9 +97,9 @@ pub(crate) fn import(
     Ok(())
 }
 
-fn judge(cell: &mut Cell<'_>, modules: &[(String, bool)], lines: &[Line]) {
+fn judge(cell: &mut Cell<'_>, modules: &[(String, bool)], lines: &[Line<'_>]) {
     let line = |kind: &str, name: &str| lines.iter().find(|line| line.kind == kind && line.name == name);
-    let mut decisive: Option<&Line> = None;
+    let mut decisive: Option<&Line<'_>> = None;
     for (module, decides) in modules {
         let found = line("module", module);
         let passed = found.is_some_and(|line| line.status == 0 && line.done);

@@ -8,10 +8,10 @@ use std::{
 
 use wheeltapper_core::{Finding, Phase, Sha256, Status, evidence::WheelFile, metadata::Metadata};
 use wheeltapper_index::{Kind, Wheel};
-use wheeltapper_sandbox::{Bind, ChangeKind, FileType, World};
+use wheeltapper_sandbox::{ChangeKind, FileType, World};
 
 use crate::{
-    agent::{Prepared, site_packages},
+    agent::{Agent, Prepared, site_packages},
     cell::{Cell, Step, WheelAtHand, shown_path},
     error::Error,
     job::Purpose,
@@ -181,12 +181,13 @@ fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHa
     cell.installed(&wheels, Purpose::Runtime);
     let mut world = cell.agent.world(cell.job, cell.slot, &layers)?;
     let root = world.root().to_path_buf();
-    let target = Path::new("/wheels").join(&wheel.filename);
+    let shown = Agent::shown(&world, &wheel.path, Path::new("/wheels").join(&wheel.filename));
+    let uv = cell.agent.uv_bind(&world);
     let execution = cell.run(
         &world,
         Step {
             phase: Phase::Install,
-            program: crate::agent::UV.into(),
+            program: uv.target.clone().into(),
             arguments: [
                 "pip",
                 "install",
@@ -199,11 +200,11 @@ fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHa
             ]
             .into_iter()
             .map(Into::into)
-            .chain([root.join("env/bin/python").into(), target.clone().into()])
+            .chain([root.join("env/bin/python").into(), shown.target.clone().into()])
             .collect(),
             directory: root.clone(),
             environment: cell.agent.uv_environment(&root),
-            binds: vec![Bind { source: wheel.path.clone(), target }, cell.agent.uv_bind()],
+            binds: vec![shown, uv],
             wall: cell.job.options.limits.step(),
             index: false,
             shown: Some(&format!("uv pip install --no-deps {}", wheel.filename)),

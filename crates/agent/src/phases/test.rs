@@ -8,8 +8,9 @@ use std::{
 };
 
 use wheeltapper_core::{
-    Exit, Finding, Limit, Phase, ProjectName, Reason, Status, TestCounts, TestPlan,
+    Exit, Finding, Limit, Phase, ProjectName, Reason, Runner, Status, TestCounts, TestPlan,
     metadata::Metadata,
+    next_step::{NextStep, TestAttempt, Variation, mark_flaky, next_step},
     pep508_rs::{self, MarkerEnvironment},
     plan::Working,
 };
@@ -186,15 +187,68 @@ fn attempt(
     };
     let extra: Vec<PathBuf> = layers.into_iter().chain([source.layer.clone()]).collect();
     let world = installation.world.fork_with(&extra)?;
-    let execution = run_plan(cell, &world, source, plan)?;
-    let text = world.read(Path::new("report/tests.jsonl"), 256 << 20).unwrap_or_default();
-    let events = read_events(&text, log_tail(cell), plan.runner);
+    let (execution, events) = run_once(cell, &world, source, plan)?;
     let changes = world.changes()?;
+    drop(world);
     let working = |path: &Path| path.starts_with("src") || path.starts_with("empty");
     cell.record_foreign_writes(
         changes.list.into_iter().map(|change| change.path).filter(|path| !working(path)),
     );
-    Ok(judge(cell, plan, &execution, events))
+    let attempt = judge(cell, plan, &execution, events);
+    if matches!(attempt, Attempt::Ran) && cell.job.replay.is_none() {
+        run_again(cell, source, installation, plan, &extra, execution.wall.as_secs_f64())?;
+    }
+    Ok(attempt)
+}
+
+fn run_once(
+    cell: &mut Cell<'_>,
+    world: &World,
+    source: &Source,
+    plan: &TestPlan,
+) -> Result<(Execution, Events), Error> {
+    let execution = run_plan(cell, world, source, plan)?;
+    let text = world.read(Path::new("report/tests.jsonl"), 256 << 20).unwrap_or_default();
+    let events = read_events(&text, log_tail(cell), plan.runner);
+    Ok((execution, events))
+}
+
+/// Runs the tests again as long as that tells more of the cause. The phase stays as the first run left it.
+fn run_again(
+    cell: &mut Cell<'_>,
+    source: &Source,
+    installation: &Installation,
+    plan: &TestPlan,
+    layers: &[PathBuf],
+    first_wall_s: f64,
+) -> Result<(), Error> {
+    while let NextStep::TestAgain(variation) = next_step(&cell.evidence, first_wall_s) {
+        let before = cell.phase(Phase::Test).clone();
+        cell.note(Phase::Test, &format!("--- again, to tell the cause: {variation}"));
+        let world = installation.world.fork_with(layers)?;
+        let (execution, events) = run_once(cell, &world, source, &varied(plan, variation))?;
+        *cell.phase(Phase::Test) = before;
+        let good = execution.exit.success() && execution.limit.is_none() && events.counts.ran() > 0;
+        let status = if good { Status::Passed } else { Status::Failed };
+        cell.evidence.attempts.push(TestAttempt { variation, status, tests: events.counts });
+    }
+    mark_flaky(&mut cell.evidence);
+    Ok(())
+}
+
+/// The plan as a further attempt runs it.
+fn varied(plan: &TestPlan, variation: Variation) -> TestPlan {
+    let mut plan = plan.clone();
+    match variation {
+        Variation::Same => {}
+        Variation::WarningsAtDefault => {
+            if plan.runner == Runner::Pytest {
+                plan.command.extend(["-o", "filterwarnings=", "-W", "default"].map(str::to_owned));
+            }
+            plan.environment.insert("PYTHONWARNINGS".to_owned(), "default".to_owned());
+        }
+    }
+    plan
 }
 
 /// The log of the test phase, for runners whose counts are only printed.

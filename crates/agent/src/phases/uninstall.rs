@@ -21,11 +21,12 @@ pub(crate) fn uninstall(cell: &mut Cell<'_>, installation: &Installation) -> Res
     let world = installation.world.fork()?;
     let root = world.root().to_path_buf();
     let name = cell.job.release.project.to_string();
+    let uv = cell.agent.uv_bind(&world);
     let execution = cell.run(
         &world,
         Step {
             phase: Phase::Uninstall,
-            program: crate::agent::UV.into(),
+            program: uv.target.clone().into(),
             arguments: ["pip", "uninstall", "--no-config", "--color", "never", "--python"]
                 .into_iter()
                 .map(Into::into)
@@ -33,7 +34,7 @@ pub(crate) fn uninstall(cell: &mut Cell<'_>, installation: &Installation) -> Res
                 .collect(),
             directory: root.clone(),
             environment: cell.agent.uv_environment(&root),
-            binds: vec![cell.agent.uv_bind()],
+            binds: vec![uv],
             wall: cell.job.options.limits.step(),
             index: false,
             shown: Some(&format!("uv pip uninstall {name}")),

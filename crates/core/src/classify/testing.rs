@@ -5,10 +5,11 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 use crate::{
-    cause::{Blame, Cause, CauseId, Confidence, EvidenceLine},
+    cause::{Blame, Cause, CauseId, Confidence, Dependency, EvidenceLine},
     evidence::Evidence,
-    phase::{Phase, PhaseReport},
-    tests_report::FailingTest,
+    next_step::{Variation, is_warning},
+    phase::{Phase, PhaseReport, Status},
+    tests_report::{FailingTest, TestCounts},
 };
 
 /// What a failing test's message says about its cause, when it says so plainly.
@@ -30,11 +31,6 @@ fn kinds() -> &'static [(CauseId, Blame, Regex)] {
                 r"ModuleNotFoundError: No module named|ImportError: No module named|fixture '\w+' not found",
             ),
             kind(
-                CauseId::WarningsAsErrors,
-                Blame::Dependency,
-                r"^(?:E\s+)?(?:\w+\.)*(?:\w*Warning|PytestRemovedIn\w+): ",
-            ),
-            kind(
                 CauseId::TestsNeedDisplay,
                 Blame::Platform,
                 r"no display name and no \$DISPLAY|[Cc]annot open display|could not connect to display",
@@ -53,10 +49,47 @@ fn kinds() -> &'static [(CauseId, Blame, Regex)] {
     })
 }
 
+/// A warning that the suite's configuration raises as an error. A run with warnings shown, not raised, makes sure; whoever
+/// defines the warning's class, when that is an installed distribution, is to blame.
+fn raised_warning(evidence: &Evidence, tests: &TestCounts) -> Cause {
+    let first = tests.failing.iter().find(|test| is_warning(&test.message)).unwrap_or(&tests.failing[0]);
+    let again = evidence.attempts.iter().find(|attempt| attempt.variation == Variation::WarningsAtDefault);
+    let confirmed = again.is_some_and(|attempt| attempt.status == Status::Passed);
+    let module = first.message.split(['.', ':']).next().unwrap_or("").to_ascii_lowercase().replace('_', "-");
+    let guilty = evidence.installed.iter().find(|installed| installed.project.as_str() == module);
+    let detail = format!(
+        "{warnings} of {all} failures are a warning raised as an error{seen}",
+        warnings = tests.failing.iter().filter(|test| is_warning(&test.message)).count(),
+        all = tests.failing.len(),
+        seen = if confirmed { "; with warnings shown only, the suite passes" } else { "" },
+    );
+    Cause {
+        id: CauseId::WarningsAsErrors,
+        phase: Phase::Test,
+        blame: if guilty.is_some() { Blame::Dependency } else { Blame::Package },
+        dependency: guilty.map(|installed| Dependency {
+            project: installed.project.to_string(),
+            version: Some(installed.version.clone()),
+        }),
+        title: "a warning raised as an error".to_owned(),
+        detail,
+        evidence: vec![EvidenceLine {
+            phase: Phase::Test,
+            line: 0,
+            text: format!("{}: {}", first.id, first.message),
+        }],
+        confidence: if confirmed { Confidence::High } else { Confidence::Medium },
+    }
+}
+
 /// The cause of a failed test phase, when tests were counted.
 pub fn cause(evidence: &Evidence, report: &PhaseReport, lines: &[&str]) -> Option<Cause> {
     let tests = evidence.tests.as_ref()?;
     let first = tests.failing.first()?;
+    let warnings = tests.failing.iter().filter(|test| is_warning(&test.message)).count();
+    if warnings * 2 > tests.failing.len() {
+        return Some(raised_warning(evidence, tests));
+    }
     // A kind names the cause when most failing tests are of that kind.
     let named = kinds().iter().find_map(|(id, blame, pattern)| {
         let of_kind: Vec<&FailingTest> =
@@ -65,7 +98,6 @@ pub fn cause(evidence: &Evidence, report: &PhaseReport, lines: &[&str]) -> Optio
     });
     let only_errors = tests.failed == 0 && tests.errors > 0;
     let (id, blame, decisive, confidence) = match named {
-        Some((id, Blame::Dependency, test)) => (id, Blame::Package, test, Confidence::Medium),
         Some((id, blame, test)) => (id, blame, test, Confidence::Medium),
         None if only_errors && report.exit == Some(2) => {
             (CauseId::CollectionError, Blame::Package, first, Confidence::High)

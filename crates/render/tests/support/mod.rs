@@ -122,6 +122,7 @@ fn settled(project: &str, version: &str, environment: &str, python: &str, outcom
             test_plan: None,
             tests: None,
             leftovers: Vec::new(),
+            attempts: Vec::new(),
             foreign_writes: Vec::new(),
             installed: vec![Installed {
                 project: "setuptools".parse().unwrap(),

@@ -69,6 +69,7 @@ pub fn record(id: &str, project: &str, environment: &str, outcome: Outcome, seco
             test_plan: None,
             tests: None,
             leftovers: Vec::new(),
+            attempts: Vec::new(),
             foreign_writes: Vec::new(),
             installed: installed.collect(),
             unsupported: None,
