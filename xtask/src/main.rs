@@ -3,6 +3,7 @@
 // A developer's tool talks on the terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod command;
 mod counts;
 mod needs;
@@ -21,6 +22,12 @@ cargo xtask test [OPTIONS] [-- FILTER …]
     --no-install         Do not install missing programs, even where it may.
     --only-tests         No formatting, lints, documentation, licences.
     FILTER               Passed on to the test runner.
+
+cargo xtask bench [OPTIONS]
+    Wheeltapper beside uv, venv + pip and tox on this machine; writes docs/BENCHMARKS.md.
+    --full               25 packages instead of 8.
+    --quick              3 rounds instead of 5.
+    --out FILE           Another document.
 ";
 
 fn main() -> ExitCode {
@@ -28,6 +35,13 @@ fn main() -> ExitCode {
     match arguments.next().as_deref() {
         Some("test") => match test::Options::parse(arguments) {
             Ok(options) => test::run(&options),
+            Err(wrong) => {
+                eprintln!("error: {wrong}\n\n{HELP}");
+                ExitCode::from(2)
+            }
+        },
+        Some("bench") => match bench::Options::parse(arguments) {
+            Ok(options) => bench::run(&options),
             Err(wrong) => {
                 eprintln!("error: {wrong}\n\n{HELP}");
                 ExitCode::from(2)

@@ -15,7 +15,7 @@ use wheeltapper_core::{
     plan::Working,
 };
 use wheeltapper_recipe::{About, Interpreter, Plans, plan};
-use wheeltapper_sandbox::{Execution, World};
+use wheeltapper_sandbox::{CELL_PATH, Execution, World};
 
 use crate::{
     agent::{Prepared, site_packages},
@@ -371,7 +371,14 @@ fn command(root: &Path, plan: &TestPlan) -> (OsString, Vec<OsString>) {
     };
     let program =
         if program.contains('/') { OsString::from(program) } else { bin.join(program).into_os_string() };
-    (program, arguments.into_iter().map(Into::into).collect())
+    let mut arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let python = bin.join("python").into_os_string();
+    // Without namespaces a layer is used at another place than it was installed at, which is what its scripts name.
+    if root != Path::new(CELL_PATH) && program != python {
+        arguments.insert(0, program);
+        return (python, arguments);
+    }
+    (program, arguments)
 }
 
 fn judge(cell: &mut Cell<'_>, plan: &TestPlan, execution: &Execution, events: Events) -> Attempt {
