@@ -174,20 +174,8 @@ fn serve_resolver(handle: &Handle, proxy: &Proxy) -> Result<(wheeltapper_index::
 fn stop_on_interrupt(runtime: &Runtime, cancel: Cancel) {
     static ASKED: AtomicBool = AtomicBool::new(false);
     runtime.spawn(async move {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
         loop {
-            let terminated = async {
-                match &mut terminate {
-                    Some(signal) => {
-                        signal.recv().await;
-                    }
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                () = terminated => {}
-            }
+            interrupted().await;
             if ASKED.swap(true, Ordering::Relaxed) {
                 std::process::exit(Exit::Interrupted as i32);
             }
@@ -195,6 +183,22 @@ fn stop_on_interrupt(runtime: &Runtime, cancel: Cancel) {
             view::remark("stopping; what has settled is stored (once more to stop at once)");
         }
     });
+}
+
+/// Waits for Ctrl-C, or for SIGTERM where there is such a thing.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// Limits of a cell from the command line.

@@ -185,7 +185,10 @@ impl Agent {
             Network::Port => Some(&mut serve),
             Network::None => None,
         };
-        let execution = world.run(command, &self.cancel, listener)?;
+        let execution = match world.run(command, &self.cancel, listener) {
+            Err(wheeltapper_sandbox::Error::Cancelled) => return Err(Error::Stopped),
+            other => other?,
+        };
         if let Some(error) = refused {
             return Err(error.into());
         }
@@ -479,8 +482,7 @@ fn skeleton(folder: &Path, environment: &HostEnvironment) -> Result<(), Error> {
     ] {
         std::fs::create_dir_all(&path).map_err(Error::file(&path))?;
     }
-    let link =
-        |target: &Path, name: &Path| std::os::unix::fs::symlink(target, name).map_err(Error::file(name));
+    let link = |target: &Path, name: &Path| symlink(target, name).map_err(Error::file(name));
     link(&interpreter.executable, &bin.join("python"))?;
     for name in [format!("python{major}"), format!("python{major}.{minor}")] {
         link(Path::new("python"), &bin.join(name))?;
@@ -497,4 +499,17 @@ fn skeleton(folder: &Path, environment: &HostEnvironment) -> Result<(), Error> {
     );
     let path = folder.join("env/pyvenv.cfg");
     std::fs::write(&path, text).map_err(Error::file(&path))
+}
+
+#[cfg(unix)]
+fn symlink(target: &Path, name: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(target, name)
+}
+
+#[cfg(not(unix))]
+fn symlink(_: &Path, name: &Path) -> std::io::Result<()> {
+    Err(std::io::Error::new(
+        std::io::ErrorKind::Unsupported,
+        format!("{}: environments on this system are not made of links", name.display()),
+    ))
 }
