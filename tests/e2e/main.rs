@@ -1,0 +1,9 @@
+//! The real binary, end to end: on the fixtures against a fake index, on bad input, interrupted, and on real packages.
+
+mod bad_input;
+mod fixtures;
+mod interrupted;
+mod plain_user;
+mod real_packages;
+mod reuse;
+mod support;
