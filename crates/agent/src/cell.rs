@@ -282,6 +282,11 @@ impl<'a> Cell<'a> {
     }
 }
 
+/// `1 file`, `2 files`.
+pub(crate) fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
 /// A path for records: as it is where it is UTF-8, else escaped as Rust's debug form of `OsStr` does.
 pub(crate) fn shown_path(path: &Path) -> String {
     match path.to_str() {

@@ -12,7 +12,7 @@ use wheeltapper_sandbox::{ChangeKind, FileType, World};
 
 use crate::{
     agent::{Agent, Prepared, site_packages},
-    cell::{Cell, Step, WheelAtHand, shown_path},
+    cell::{self, Cell, Step, WheelAtHand, shown_path},
     error::Error,
     job::Purpose,
     phases::fetch,
@@ -248,7 +248,7 @@ fn written(cell: &mut Cell<'_>, world: &World) -> Result<BTreeSet<PathBuf>, Erro
     clashes.retain(|path, _| path.parent() != Some(&site) || path.extension().is_some_and(|end| end == "py"));
     if !clashes.is_empty() {
         let paths: Vec<String> = clashes.keys().take(20).map(|path| shown_path(path)).collect();
-        let text = format!("{} files of other distributions were overwritten", clashes.len());
+        let text = format!("{} of other distributions overwritten", cell::files(clashes.len()));
         cell.fail(Phase::Install, Finding::new("file-clash", text, paths));
     }
     Ok(files)

@@ -7,7 +7,7 @@ use wheeltapper_core::{Finding, Phase, Status};
 use wheeltapper_sandbox::{ChangeKind, Changes, FileType};
 
 use crate::{
-    cell::{Cell, Step, shown_path},
+    cell::{self, Cell, Step, shown_path},
     error::Error,
     phases::install::{INSTALLERS_OWN, Installation},
 };
@@ -60,7 +60,7 @@ fn compare(cell: &mut Cell<'_>, installation: &Installation, changes: &Changes) 
     let stayed: Vec<&PathBuf> = installation.files.iter().filter(|path| !gone(path)).collect();
     cell.evidence.leftovers = stayed.iter().take(MOST).map(|path| shown_path(path)).collect();
     if !stayed.is_empty() && cell.phase(Phase::Uninstall).status == Status::Passed {
-        let text = format!("{} files of the release stayed behind", stayed.len());
+        let text = format!("{} of the release stayed behind", cell::files(stayed.len()));
         let evidence = cell.evidence.leftovers.clone();
         cell.fail(Phase::Uninstall, Finding::new("leftover-files", text, evidence));
     }
@@ -75,7 +75,7 @@ fn compare(cell: &mut Cell<'_>, installation: &Installation, changes: &Changes) 
         .take(MOST)
         .collect();
     if !foreign.is_empty() {
-        let text = format!("{} files of other distributions were removed or changed", foreign.len());
+        let text = format!("{} of other distributions removed or changed", cell::files(foreign.len()));
         cell.fail(Phase::Uninstall, Finding::new("touched-foreign-files", text, foreign));
     }
 }
