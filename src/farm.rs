@@ -114,8 +114,7 @@ impl Farm {
         let (serving, address) = serve_resolver(&handle, &proxy)?;
         let installer = format!("uv {}", uv.version);
         let environments = environments(&found, &Platform::of_host(), &installer, &host.containment());
-        let work = paths.runtime().join("work");
-        std::fs::create_dir_all(&work)?;
+        let work = wheeltapper_agent::Work::open(&paths.runtime().join("work"))?;
         let started = Timestamp::now();
         let run = format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), std::process::id());
         let agent = Agent {

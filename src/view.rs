@@ -43,13 +43,13 @@ pub fn remark(text: &str) {
 
 /// Follows a run until its events end; returns the records in the order in which they settled.
 pub fn follow(events: mpsc::Receiver<Event>, format: Format, jobs: usize) -> Vec<Record> {
-    let live = std::io::stderr().is_terminal() && colour_wanted() || std::io::stderr().is_terminal();
-    let mut view: Box<dyn View> =
-        if live && format != Format::Json || live && !std::io::stdout().is_terminal() {
-            Box::new(Live::new(jobs))
-        } else {
-            Box::new(Plain::default())
-        };
+    // Records on the same terminal would run into the live lines.
+    let apart = format != Format::Json || !std::io::stdout().is_terminal();
+    let mut view: Box<dyn View> = if std::io::stderr().is_terminal() && apart {
+        Box::new(Live::new(jobs))
+    } else {
+        Box::new(Plain::default())
+    };
     let mut records = Vec::new();
     loop {
         match events.recv_timeout(Duration::from_millis(500)) {

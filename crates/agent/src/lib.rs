@@ -16,6 +16,7 @@ mod layers;
 mod phases;
 mod resolve;
 mod source;
+mod work;
 
 pub use agent::Agent;
 pub use cell::blank_evidence;
@@ -26,3 +27,5 @@ pub use job::{Job, Origin, Release, Replay, Report};
 pub use layers::Layers;
 pub use resolve::{LockedWheel, Question, Resolution, Resolver};
 pub use source::Source;
+pub use wheeltapper_recipe::RECIPE_VERSION;
+pub use work::Work;

@@ -19,6 +19,7 @@ pub fn request(job: &Job, index_date: &str) -> Sha256 {
     Sha256::of_parts([
         "request",
         AGENT,
+        &wheeltapper_agent::RECIPE_VERSION.to_string(),
         release.project.as_str(),
         &release.version.to_string(),
         job.artifact.as_str(),

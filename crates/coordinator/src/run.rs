@@ -244,7 +244,7 @@ impl Runner<'_> {
     fn settle_without_running(&self, cell: &Cell) -> Result<bool, Error> {
         let request = fingerprint::request(&cell.job, &self.options.index_date);
         if !self.options.fresh
-            && let Some(known) = self.handle.block_on(self.store.find_request(&request))?
+            && let Some(known) = self.known(&request)?
             && self.still_holds(&known)
         {
             let record = self.repeated(known, cell);
@@ -260,6 +260,14 @@ impl Runner<'_> {
         self.handle.block_on(self.store.record(&record, &report.logs))?;
         let _ = self.events.send(Event::Settled(None, Box::new(record)));
         Ok(true)
+    }
+
+    /// The stored result of this request. One that an older program wrote in a form of its own is run again.
+    fn known(&self, request: &Sha256) -> Result<Option<Record>, Error> {
+        match self.handle.block_on(self.store.find_request(request)) {
+            Err(wheeltapper_store::Error::Unreadable { .. }) => Ok(None),
+            other => Ok(other?),
+        }
     }
 
     /// True when every index answer that the result rests on is the same today.
