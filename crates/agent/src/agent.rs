@@ -20,6 +20,7 @@ use crate::{
     phases,
     resolve::{LockedWheel, Question, Resolution, Resolver},
     source::Source,
+    work::Work,
 };
 
 /// Where the installer stands inside a sandbox.
@@ -38,7 +39,7 @@ pub struct Agent {
     /// Layers kept ready.
     pub layers: Layers,
     /// A folder for temporary files.
-    pub work: PathBuf,
+    pub work: Work,
     /// How many slots run cells; layers are made in slots beyond them.
     pub slots: usize,
     /// Which projects are well known: a requirement that we infer must be one of them.

@@ -9,12 +9,14 @@ use std::{
 
 use wheeltapper_core::Sha256;
 
-use crate::error::Error;
+use crate::{error::Error, work::Work};
 
 /// The layers of one data folder. Safe under several processes: a layer appears by renaming, whole or not at all.
 #[derive(Debug)]
 pub struct Layers {
     folder: PathBuf,
+    /// Where layers are made, to be renamed when they are done; what a killed process left half made goes with it.
+    unfinished: Work,
     making: Mutex<HashMap<Sha256, Arc<Mutex<()>>>>,
 }
 
@@ -25,7 +27,8 @@ impl Layers {
     /// When it cannot be made.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
-        Ok(Layers { folder: folder.to_path_buf(), making: Mutex::default() })
+        let unfinished = Work::open(&folder.join(".unfinished"))?;
+        Ok(Layers { folder: folder.to_path_buf(), unfinished, making: Mutex::default() })
     }
 
     /// The layer of this key; `make` is called with the path to create when there is none. Within the process each layer is
@@ -50,7 +53,7 @@ impl Layers {
         if path.is_dir() {
             return Ok(path);
         }
-        let unfinished = self.folder.join(format!(".{}-{}", &key.hex()[..32], std::process::id()));
+        let unfinished = self.unfinished.join(&key.hex()[..32]);
         if unfinished.exists() {
             std::fs::remove_dir_all(&unfinished).map_err(Error::file(&unfinished))?;
         }
