@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    cgroup::Group,
     channel::{self, End, Ended, Failure, FromInit, ToSupervisor},
     inside, network, processes, reduced, seccomp,
     spec::{Contained, Identity, Spec},
@@ -47,6 +48,11 @@ fn run(spec: &Spec, descriptors: Descriptors) -> Result<(), ()> {
         return Err(());
     }
     let launcher = descriptors.launcher.try_clone().map_err(drop)?;
+    if let Some(place) = spec.cgroup.as_ref().filter(|_| spec.enters_its_cgroup())
+        && let Err(failure) = Group::enter(place, &spec.name).map_err(Failure::at("enter the cgroup"))
+    {
+        return channel::send(&launcher, &FromInit::Failed(failure), None).map_err(drop);
+    }
     match set_up(spec, descriptors) {
         Ok(output) => {
             // Else that word is that this process is in its cgroup: the command must be, the set-up need not wait for it.
@@ -306,11 +312,11 @@ fn limit(spec: &Spec) -> io::Result<()> {
     set(libc::RLIMIT_CORE, 1, 1)?;
     let files = spec.command.limits.open_files;
     set(libc::RLIMIT_NOFILE, files, files.max(4096))?;
-    // The cgroup counts denials, so it has to bind first.
-    let slack = if spec.cgroup.is_some() { 16 } else { 1 };
-    let processes = spec.command.limits.processes + slack;
-    // Outside of namespaces a user's other processes count too.
-    if spec.contained == Contained::Full || matches!(spec.identity, Identity::Slot { .. }) {
+    // A cgroup counts this cell alone, and its denials. This limit counts by user: a slot of another run on this machine
+    // has the same uid, and the fork bomb in there would be felt here. Outside of namespaces so would the user's own work.
+    let own_user = spec.contained == Contained::Full || matches!(spec.identity, Identity::Slot { .. });
+    if spec.cgroup.is_none() && own_user {
+        let processes = spec.command.limits.processes + 1;
         set(libc::RLIMIT_NPROC, processes, processes)?;
     }
     set(libc::RLIMIT_MEMLOCK, 8 << 20, 8 << 20)

@@ -152,7 +152,7 @@ fn run(spec: &Spec, supervisor: &OwnedFd, log: File) -> Result<Report, Failure> 
     if let (true, Identity::Mapped { outer_uid, outer_gid }) = (spec.in_user_namespace(), spec.identity) {
         map_user(pid, (INNER, outer_uid), (INNER, outer_gid)).map_err(Failure::at("map the user"))?;
     }
-    if let Some(group) = &group {
+    if let Some(group) = group.as_ref().filter(|_| !spec.enters_its_cgroup()) {
         group.0.join(pid).map_err(Failure::at("join the cgroup"))?;
     }
     // When init has failed already it is gone; what it said last is still to be read.
@@ -464,10 +464,15 @@ impl Watch<'_> {
                 reason: "the cell's init was killed from outside".to_owned(),
             });
         }
+        // Without a cgroup nobody counts denials: that the place was full to the last process has to say it.
+        let most = self.spec.command.limits.processes;
+        let crowded = |ended: &Ended| u64::from(ended.left_processes) + 4 >= most;
         if !matches!(end, End::Code(0)) && self.limit.is_none() {
             if self.disk_was_full {
                 self.limit = Some(Limit::Disk);
-            } else if figures.processes_denied > 0 {
+            } else if figures.processes_denied > 0
+                || (self.group.is_none() && ended.as_ref().is_some_and(crowded))
+            {
                 self.limit = Some(Limit::Processes);
             }
         }
