@@ -272,7 +272,9 @@ impl Runner<'_> {
 
     /// True when every index answer that the result rests on is the same today.
     fn still_holds(&self, record: &Record) -> bool {
-        record.index_answers.iter().all(|answer| self.answer(&answer.project) == Some(answer.digest))
+        // A page says nothing of whether the file can be had; to ask for it again costs one request.
+        record.verdict.outcome != Outcome::FetchFailed
+            && record.index_answers.iter().all(|answer| self.answer(&answer.project) == Some(answer.digest))
     }
 
     fn answer(&self, project: &str) -> Option<Sha256> {
