@@ -71,8 +71,9 @@ fn an_index_that_fails_is_never_the_packages_fault() {
     let file = FakeIndex::file_path("tap_no_tests-1.0.tar.gz");
     for (fault, outcome, code) in [
         (Fault::Status(404), "fetch-failed", 0),
-        (Fault::WrongHash, "fetch-failed", 0),
-        (Fault::Garbage, "fetch-failed", 0),
+        // What arrives is not what was promised: whose fault that is, nobody here can tell.
+        (Fault::WrongHash, "farm-error", 5),
+        (Fault::Garbage, "farm-error", 5),
         (Fault::Status(500), "farm-error", 5),
         (Fault::Half, "farm-error", 5),
         (Fault::Close, "farm-error", 5),
@@ -122,13 +123,16 @@ fn hostile_archives_reach_nothing_and_harm_no_other_cell() {
     let run = lab.run(&words);
     run.ends_with(0);
     assert_eq!(run.record("tap-passes")["outcome"], "passed");
+    let mut wrong = Vec::new();
     for name in &names {
         let record = run.record(name);
         let outcome = record["outcome"].as_str().unwrap_or_default();
-        assert_ne!(outcome, "farm-error", "{name}: {record}");
         let refused = ["fetch-failed", "build-failed", "install-failed"].contains(&outcome);
-        assert_eq!(refused, must_be_refused(name), "{name} is {outcome}: {}", record["cause"]);
+        if outcome == "farm-error" || refused != must_be_refused(name) {
+            wrong.push(format!("{name} is {outcome}: {}", record["cause"]));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(fs::symlink_metadata(&target).is_err(), "{} was written", target.display());
     let left: Vec<_> = fs::read_dir(outside.path()).expect("it is there").collect();
     assert!(left.is_empty(), "{left:?}");
@@ -139,10 +143,11 @@ fn must_be_refused(name: &str) -> bool {
     let odd = [
         "tap-passes",
         "tap-sdist-control-name",
+        "tap-sdist-many-files",
+        "tap-sdist-non-utf8-name",
         "tap-sdist-set-user-id",
-        "tap-sdist-two-tops",
         "tap-sdist-other-top",
-        "tap-sdist-twice",
+        "tap-wheel-deep-path",
         "tap-wheel-many-files",
         "tap-wheel-pth-file",
     ];

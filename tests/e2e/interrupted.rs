@@ -114,11 +114,10 @@ pub fn nothing_is_left(data: &Path) {
         let words = String::from_utf8_lossy(&words).replace('\0', " ");
         assert!(!words.contains(name) && !root.starts_with(data), "a process is left: {words}");
     }
-    let work = data.join("runtime/work");
-    let left: Vec<_> =
-        fs::read_dir(&work).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    assert!(left.is_empty(), "temporary files are left: {left:?}");
-    let layers = fs::read_dir(data.join("layers")).into_iter().flatten().flatten();
-    let half: Vec<_> = layers.filter(|entry| entry.file_name().to_string_lossy().starts_with('.')).collect();
-    assert!(half.is_empty(), "half made layers are left: {half:?}");
+    for folder in ["runtime/work", "layers/.unfinished"] {
+        let entries =
+            fs::read_dir(data.join(folder)).into_iter().flatten().flatten().map(|entry| entry.path());
+        let left: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+        assert!(left.is_empty(), "temporary folders are left: {left:?}");
+    }
 }

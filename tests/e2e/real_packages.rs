@@ -20,6 +20,9 @@ fn real_packages_come_out_as_they_are() {
         "nvidia-nvtx-cu12==12.4.127",
         // For Python 3.6 only.
         "dataclasses==0.8",
+        // What their tests require is as old as they are: what comes out stays as it is.
+        "--exclude-newer",
+        "2025-04-01",
     ];
     let mut words = vec!["run", "--format", "json", "--env", newest_environment()];
     words.extend(targets);
