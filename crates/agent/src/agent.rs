@@ -92,7 +92,7 @@ impl Agent {
             skip_rest(cell, &[Phase::Build, Phase::Install, Phase::Import, Phase::Test, Phase::Uninstall]);
             return Ok(());
         };
-        let source = if cell.from_source() {
+        let source = if cell.starts_from_source() {
             match self.source(cell, &file)? {
                 Ok(source) => Some(source),
                 Err(reason) => {
@@ -109,7 +109,7 @@ impl Agent {
             cell.skip(Phase::Build, Reason::PublishedWheel.as_str());
             self.published_source(cell)?
         };
-        let built = match (&source, cell.from_source()) {
+        let built = match (&source, cell.starts_from_source()) {
             (Some(source), true) => phases::build::build(cell, source)?,
             (None, true) => None,
             (_, false) => Some(cell.with_its_name(file.path(), origin.filename())?),

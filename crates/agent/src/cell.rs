@@ -277,7 +277,7 @@ impl<'a> Cell<'a> {
     }
 
     /// True when the cell starts from the sdist.
-    pub(crate) fn from_source(&self) -> bool {
+    pub(crate) fn starts_from_source(&self) -> bool {
         self.job.artifact == Artifact::Sdist
     }
 }

@@ -48,13 +48,16 @@ pub struct Question {
     pub constraints: Vec<String>,
 }
 
+/// One answer, being asked for while the lock is held.
+type Answer = Arc<Mutex<Option<Resolution>>>;
+
 /// The trusted resolver. Answers are remembered for the length of the run, in which index answers are frozen.
 #[derive(Debug)]
 pub struct Resolver {
     uv: PathBuf,
     cache: PathBuf,
     index: String,
-    memory: Mutex<HashMap<(String, Question), Arc<Mutex<Option<Resolution>>>>>,
+    memory: Mutex<HashMap<(String, Question), Answer>>,
 }
 
 #[derive(Deserialize)]

@@ -94,7 +94,7 @@ fn plans(cell: &Cell<'_>, source: &Source, wheel: &WheelAtHand) -> Plans {
         .metadata
         .requires_dist
         .iter()
-        .filter_map(|text| Some(text.parse::<pep508_rs::Requirement>().ok()?.name.as_ref().parse().ok()?))
+        .filter_map(|text| text.parse::<pep508_rs::Requirement>().ok()?.name.as_ref().parse().ok())
         .collect();
     let unknown: Vec<_> = plans
         .inferred
