@@ -19,7 +19,7 @@ fn fixtures_come_out_the_same_for_a_plain_user() {
     }
     let lab = match Lab::of_plain_user(UID) {
         Ok(lab) => lab,
-        Err(why) => wheeltapper_testkit::skip!(why => ()),
+        Err(why) => wheeltapper_testkit::skip!("{why}"),
     };
     let mut fixtures = Fixture::all().expect("the fixtures can be read");
     fixtures.retain(|one| one.expected.needs.iter().all(|program| has_program(program)));

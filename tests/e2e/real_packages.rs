@@ -8,7 +8,7 @@ use crate::support::{Run, configured, finish, newest_environment, provide_instal
 fn real_packages_come_out_as_they_are() {
     let data = tempfile::tempdir().expect("a temporary folder can be made");
     if let Err(why) = provide_installer(data.path()) {
-        wheeltapper_testkit::skip!(why => ());
+        wheeltapper_testkit::skip!("{why}");
     }
     let targets = [
         "six==1.17.0",

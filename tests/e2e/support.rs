@@ -25,7 +25,7 @@ macro_rules! lab {
     () => {
         match $crate::support::Lab::new() {
             Ok(lab) => lab,
-            Err(why) => wheeltapper_testkit::skip!(why => ()),
+            Err(why) => wheeltapper_testkit::skip!("{why}"),
         }
     };
 }
