@@ -28,7 +28,7 @@ use wheeltapper_core::{ProjectName, Reason, TestPlan, Version};
 pub use tree::{MemoryTree, SourceTree, TreeFile};
 
 /// The version of the rules: a plan made by another is worked out again.
-pub const RECIPE_VERSION: u32 = 1;
+pub const RECIPE_VERSION: u32 = 2;
 
 /// The interpreter a plan is for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -462,13 +462,24 @@ fn imported(basis: &Basis, needs: &mut Needs) {
             wanted.entry(module).or_insert((file, &import.module, import.line));
         }
     }
-    for (module, (file, dotted, line)) in wanted.into_iter().take(60) {
+    let named = basis.config.map(|config| (config, config.warning_modules())).into_iter();
+    let named: Vec<(&str, &str, &str, u32)> = named
+        .flat_map(|(config, modules)| {
+            let line =
+                config.keys.iter().find(|key| key.0 == "filterwarnings").map_or(config.line, |key| key.2);
+            modules.into_iter().map(move |dotted| (top(dotted), config.file.as_str(), dotted, line))
+        })
+        .filter(|(module, ..)| !is_stdlib(module) && *module != "pytest" && !own.contains(module))
+        .collect();
+    let imports =
+        wanted.into_iter().map(|(module, (file, dotted, line))| (module, file.path.as_str(), dotted, line));
+    for (module, file, dotted, line) in named.into_iter().chain(imports).take(60) {
         if needs.projects.iter().any(|project| provides(project, module))
             || (is_namespace(module) && own.contains(module))
         {
             continue;
         }
-        let because = format!("{}:{line} imports {module}", file.path);
+        let because = format!("{file}:{line} imports {module}");
         // As declared in a weaker list, whatever it is called there.
         let declared = basis
             .declared
@@ -505,7 +516,7 @@ fn imported(basis: &Basis, needs: &mut Needs) {
             from_table: !providers(module).is_empty(),
             project,
             needed_for: format!("import {module}"),
-            file: file.path.clone(),
+            file: file.to_owned(),
             line: Some(line),
         });
     }

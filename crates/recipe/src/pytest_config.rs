@@ -21,6 +21,8 @@ pub(crate) struct PytestConfig {
     pub testpaths: Vec<String>,
     pub python_files: Vec<String>,
     pub pythonpath: Vec<String>,
+    /// Entries of `filterwarnings`.
+    pub filterwarnings: Vec<String>,
     /// Other keys with their values and lines.
     pub keys: Vec<(String, String, u32)>,
 }
@@ -99,7 +101,7 @@ fn from_toml(file: &str, name: &str, section: Value) -> PytestConfig {
     let line = section.line();
     let mut config = PytestConfig { file: file.into(), section: name.to_owned(), line, ..Default::default() };
     for (key, value) in section.entries() {
-        let text = value.scalar().unwrap_or_else(|| value.strings().join(" "));
+        let text = value.scalar().unwrap_or_else(|| value.strings().join("\n"));
         // A list's items are arguments as they stand; a text is split as a shell does.
         let list = match value.str() {
             Some(text) => words(text),
@@ -117,9 +119,26 @@ impl PytestConfig {
             "testpaths" => self.testpaths = list,
             "python_files" => self.python_files = list,
             "pythonpath" | "python_paths" => self.pythonpath = list,
+            "filterwarnings" => {
+                self.filterwarnings =
+                    text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+            }
             _ => {}
         }
         self.keys.push((key.to_owned(), text.chars().take(200).collect(), line));
+    }
+
+    /// Modules that `filterwarnings` names: pytest imports each category's module before it collects anything.
+    pub(crate) fn warning_modules(&self) -> Vec<&str> {
+        let category = |entry: &'_ String| -> Option<(usize, usize)> {
+            let start = entry.match_indices(':').nth(1)?.0 + 1;
+            let end = entry[start..].find(':').map_or(entry.len(), |length| start + length);
+            Some((start, start + entry[start..end].trim_end().rfind('.')?))
+        };
+        self.filterwarnings
+            .iter()
+            .filter_map(|entry| category(entry).map(|(start, end)| entry[start..end].trim()))
+            .collect()
     }
 
     /// Plugins that addopts and keys need, with why.
@@ -213,6 +232,14 @@ mod tests {
     fn config(files: &[(&str, &str)]) -> Option<PytestConfig> {
         let tree = files.iter().fold(MemoryTree::new(), |tree, (path, text)| tree.with(*path, *text));
         find(&Reader::new(&tree), &mut Vec::new())
+    }
+
+    #[test]
+    fn modules_of_warning_categories_are_named() {
+        let text = "[pytest]\nfilterwarnings =\n  error\n  ignore::DeprecationWarning\n  # why\n  ignore:no data:coverage.exceptions.CoverageWarning\n  default::a.B:x\n";
+        assert_eq!(config(&[("pytest.ini", text)]).unwrap().warning_modules(), ["coverage.exceptions", "a"]);
+        let toml = "[tool.pytest.ini_options]\nfilterwarnings = ['error', 'ignore::b.c.D']\n";
+        assert_eq!(config(&[("pyproject.toml", toml)]).unwrap().warning_modules(), ["b.c"]);
     }
 
     #[test]
