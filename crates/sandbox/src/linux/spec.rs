@@ -58,6 +58,11 @@ impl Spec {
     pub(super) fn in_user_namespace(&self) -> bool {
         self.contained == Contained::Full && matches!(self.identity, Identity::Mapped { .. })
     }
+
+    /// True when init moves itself into its cgroup, which only root may and only version 1 knows; else the launcher moves it.
+    pub(super) fn enters_its_cgroup(&self) -> bool {
+        matches!((&self.cgroup, self.identity), (Some(cgroup::Place::V1 { .. }), Identity::Slot { .. }))
+    }
 }
 
 /// Who runs the command.
