@@ -30,15 +30,25 @@ impl Target {
     /// When it is neither a requirement specifier nor a path.
     pub fn parse(text: &str) -> Result<Target, TargetError> {
         let archive = [".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2"].iter().any(|end| text.ends_with(end));
+        let address = text.contains("://");
+        if address {
+            return Err(TargetError { text: text.to_owned(), why: ADDRESS.to_owned() });
+        }
         if archive || text == "." || text == ".." || text.contains('/') {
             return Ok(Target::Local(PathBuf::from(text)));
         }
-        Self::specifier(text).map_err(|why| TargetError { text: text.to_owned(), why })
+        Self::specifier(text).map_err(|(_, why)| TargetError { text: text.to_owned(), why })
     }
 
-    fn specifier(text: &str) -> Result<Target, String> {
-        let requirement: pep508_rs::Requirement =
-            text.parse().map_err(|error: pep508_rs::Pep508Error<_>| error.message.to_string())?;
+    /// Reads a requirement specifier; an error comes with how many characters into the text it is.
+    fn specifier(text: &str) -> Result<Target, (usize, String)> {
+        let requirement: pep508_rs::Requirement = text
+            .parse()
+            .map_err(|error: pep508_rs::Pep508Error<_>| (error.start, error.message.to_string()))?;
+        Self::of(requirement).map_err(|why| (0, why))
+    }
+
+    fn of(requirement: pep508_rs::Requirement) -> Result<Target, String> {
         if !requirement.extras.is_empty() {
             return Err("extras are not tapped; name the project alone".to_owned());
         }
@@ -52,32 +62,37 @@ impl Target {
             Some(pep508_rs::VersionOrUrl::VersionSpecifier(specifiers)) => {
                 Ok(Target::Project(name, specifiers))
             }
-            Some(pep508_rs::VersionOrUrl::Url(_)) => {
-                Err("addresses are not fetched; download the file and give its path".to_owned())
-            }
+            Some(pep508_rs::VersionOrUrl::Url(_)) => Err(ADDRESS.to_owned()),
         }
     }
 }
 
+/// What is said to an address.
+const ADDRESS: &str = "addresses are not fetched; download the file and give its path";
+
 /// Reads a file of requirement specifiers, one a line; `#` begins a comment.
 ///
 /// # Errors
-/// The first line that is anything else, with its number.
+/// The first line that is anything else, with its number and the column in which it goes wrong, both from 1.
 pub fn requirements_file(path: &Path, text: &str) -> Result<Vec<Target>, String> {
     let mut targets = Vec::new();
     for (index, line) in text.lines().enumerate() {
+        let indent = line.chars().take_while(|character| character.is_whitespace()).count();
         let line = line.split(" #").next().unwrap_or("").trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let target = if line.starts_with('-') {
-            Err("options and includes of installers are not read here".to_owned())
+            Err((0, "options and includes of installers are not read here".to_owned()))
         } else {
             Target::specifier(line)
         };
         match target {
             Ok(target) => targets.push(target),
-            Err(why) => return Err(format!("{}:{}: `{line}`: {why}", path.display(), index + 1)),
+            Err((at, why)) => {
+                let (line_number, column) = (index + 1, indent + at + 1);
+                return Err(format!("{}:{line_number}:{column}: `{line}`: {why}", path.display()));
+            }
         }
     }
     Ok(targets)
@@ -102,7 +117,9 @@ mod tests {
     #[test]
     fn a_bad_line_is_named() {
         let error = requirements_file(Path::new("r.txt"), "six\n\n-e .\n").unwrap_err();
-        assert!(error.starts_with("r.txt:3:"), "{error}");
+        assert!(error.starts_with("r.txt:3:1: "), "{error}");
+        let error = requirements_file(Path::new("r.txt"), "six\n  attrs ?? 1\n").unwrap_err();
+        assert!(error.starts_with("r.txt:2:9: "), "{error}");
         assert_eq!(requirements_file(Path::new("r"), "# c\nsix # why\nattrs>=1\n").unwrap().len(), 2);
     }
 }
