@@ -1,6 +1,9 @@
 //! Runs that are stopped, killed, or not alone: nothing that settled is lost, and nothing is left on the machine.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::support::{lab, provide_installer};
 
@@ -33,6 +36,7 @@ fn after_kill_9_nothing_is_left_and_what_settled_is_reused() {
     let lab = lab!();
     let mut running = lab.start(&TARGETS);
     running.wait_for_record();
+    let supervisor = running.child.id();
     running.signal("KILL");
     assert_eq!(running.finish().code, 128 + 9);
 
@@ -40,6 +44,8 @@ fn after_kill_9_nothing_is_left_and_what_settled_is_reused() {
     assert!(!next.ends_with(0).record("tap-passes")["reused_from"].is_null());
     assert_eq!(next.record("tap-test-sleeps-forever")["outcome"], "test-failed");
     nothing_is_left(lab.data.path());
+    let groups = groups_of(Path::new("/sys/fs/cgroup"), &format!("wheeltapper-{supervisor}-"), 0);
+    assert!(groups.is_empty(), "cgroups are left: {groups:?}");
 }
 
 #[test]
@@ -99,6 +105,19 @@ impl Drop for Mounted<'_> {
     fn drop(&mut self) {
         let _ = std::process::Command::new("umount").arg("--lazy").arg(self.0).status();
     }
+}
+
+/// Cgroups whose name begins so.
+fn groups_of(folder: &Path, name: &str, depth: usize) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(name) {
+            found.push(entry.path());
+        } else if depth < 6 && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.extend(groups_of(&entry.path(), name, depth + 1));
+        }
+    }
+    found
 }
 
 /// Fails the test where a mount, a process, a cgroup or a file of a cell of this data folder is still there.
