@@ -38,7 +38,7 @@ fn kinds() -> &'static [(CauseId, Blame, Regex)] {
             kind(
                 CauseId::TestsNeedService,
                 Blame::Package,
-                r"(?:127\.0\.0\.1|localhost)\S*.*(?:Connection refused|ECONNREFUSED)|Connection refused.*(?:127\.0\.0\.1|localhost)|Error 111 connecting to|docker.*(?:not running|DockerException)",
+                r"(?:127\.0\.0\.1|localhost)\S*.*(?:Connection refused|ECONNREFUSED)|Connection refused.*(?:127\.0\.0\.1|localhost)|Error 111 connecting to|docker.*(?:not running|DockerException)|Unable to locate credentials",
             ),
             kind(
                 CauseId::MissingTestData,
