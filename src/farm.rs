@@ -19,7 +19,8 @@ use wheeltapper_agent::{
 };
 use wheeltapper_core::{Limits, Popularity};
 use wheeltapper_index::{
-    Client, ClientOptions, Configuration, Files, FilesOptions, Proxy, ProxyOptions, Surroundings, Uv,
+    Client, ClientOptions, Configuration, Files, FilesOptions, LocalFile, Proxy, ProxyOptions, Surroundings,
+    Uv,
 };
 use wheeltapper_sandbox::{Cancel, CheckStatus, Host, Mode, Settings};
 use wheeltapper_store::Store;
@@ -55,6 +56,8 @@ pub struct FarmOptions {
     pub interpreters: Vec<PathBuf>,
     /// The date behind which the index is hidden.
     pub exclude_newer: Option<Timestamp>,
+    /// Sdists and wheels that the index is to show as if they had been published.
+    pub local: Vec<PathBuf>,
     /// Slots.
     pub jobs: usize,
     /// Which projects are well known.
@@ -109,7 +112,9 @@ impl Farm {
         let found = interpreter::discover(&Paths::places(&options.interpreters));
         let files = Files::open(&paths.data, FilesOptions::default())?;
         let (uv, client) = handle.block_on(installer_and_index(paths, &files, &found))?;
-        let proxy_options = ProxyOptions { exclude_newer: options.exclude_newer, ..ProxyOptions::default() };
+        let local = options.local.iter().map(|path| LocalFile::read(path)).collect::<Result<_, _>>()?;
+        let proxy_options =
+            ProxyOptions { exclude_newer: options.exclude_newer, local, ..ProxyOptions::default() };
         let proxy = Proxy::new(client.clone(), files.clone(), proxy_options);
         let (serving, address) = serve_resolver(&handle, &proxy)?;
         let installer = format!("uv {}", uv.version);

@@ -34,6 +34,7 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
     let options = FarmOptions {
         interpreters: arguments.interpreter.clone(),
         exclude_newer,
+        local: local_files(&targets),
         jobs,
         popularity: popularity.clone(),
     };
@@ -62,12 +63,15 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
     view::remark(&format!("{} cells on {}, {jobs} at a time", cells.len(), names.join(", ")));
     let command: Vec<String> = std::env::args().collect();
     farm.runtime.block_on(farm.store.begin_run(&options.run, &farm.started.to_string(), &command))?;
-    let (records, summary) = tap(&farm, &catalog, cells, &options, arguments.format)?;
+    let (records, summary) = tap(&farm, cells, &options, arguments.format)?;
     let mut counts = std::collections::BTreeMap::new();
     for record in &records {
         *counts.entry(record.verdict.outcome).or_insert(0) += 1;
     }
     farm.runtime.block_on(farm.store.end_run(&options.run, &Timestamp::now().to_string(), &counts))?;
+    for note in farm.agent.index.proxy.notes() {
+        view::remark(&format!("note: {note}"));
+    }
     print(arguments.format, &records, &popularity)?;
     if let Some(out) = &arguments.report {
         let written = report::write(&farm.runtime, &farm.store, out, &popularity)?;
@@ -79,7 +83,6 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
 
 fn tap(
     farm: &Farm,
-    catalog: &Catalog,
     cells: Vec<Cell>,
     options: &RunOptions,
     format: Format,
@@ -89,8 +92,7 @@ fn tap(
     std::thread::scope(|scope| {
         let reporter = scope.spawn(move || view::follow(receiver, format, jobs));
         let handle = farm.runtime.handle();
-        let summary =
-            wheeltapper_coordinator::run(handle, &farm.agent, catalog, &farm.store, cells, options, &sender);
+        let summary = wheeltapper_coordinator::run(handle, &farm.agent, &farm.store, cells, options, &sender);
         drop(sender);
         let records = reporter.join().unwrap_or_default();
         Ok((records, summary?))
@@ -178,6 +180,15 @@ fn targets(arguments: &RunArguments, popularity: &Popularity) -> Result<Vec<Want
     Ok(targets)
 }
 
+/// The sdists and wheels among the targets: what depends on them is to see them, too.
+fn local_files(targets: &[Wanted]) -> Vec<std::path::PathBuf> {
+    let files = targets.iter().filter_map(|(target, _)| match target {
+        Target::Local(path) if path.is_file() => Some(path.clone()),
+        Target::Local(_) | Target::Project(..) => None,
+    });
+    files.collect()
+}
+
 /// A date of the command line: a day (its end, UTC) or a moment.
 fn date(text: &str) -> Result<Timestamp, Failure> {
     if let Ok(moment) = text.parse::<Timestamp>() {
@@ -259,6 +270,11 @@ fn cells(
     options: &RunOptions,
     popularity: &Popularity,
 ) -> Result<Vec<Cell>, Failure> {
+    let named = targets.iter().filter_map(|(target, _)| match target {
+        Target::Project(name, _) => Some(name),
+        Target::Local(_) => None,
+    });
+    farm.runtime.block_on(catalog.read_ahead(named, || farm.agent.cancel.is_cancelled()))?;
     let mut cells = Vec::new();
     for (target, must_exist) in targets {
         for environment in environments {

@@ -72,10 +72,10 @@ impl Index {
     /// As [`Index::fetch`]; also when the index no longer lists it.
     pub fn fetch_wheel(&self, wheel: &LockedWheel) -> Result<Fetched, Error> {
         self.handle.block_on(async {
-            let page = self.client.project(&wheel.project).await?;
+            let page = self.proxy.page(&wheel.project).await?;
             let file =
                 page.file(&wheel.filename).ok_or_else(|| Error::FileNotListed(wheel.filename.clone()))?;
-            self.files.fetch(&self.client, file).await.map(Fetched::Stored)
+            self.proxy.fetch(file).await.map(Fetched::Stored)
         })
     }
 

@@ -32,7 +32,42 @@ pub struct Found {
     pub unsupported: Option<Reason>,
 }
 
+/// How many index pages are asked for at a time.
+const PAGES_AT_A_TIME: usize = 16;
+
 impl Catalog {
+    /// Reads the pages of these projects, several at a time, so that choosing among them does not wait for one after the other.
+    /// `stopped` ends it early. Projects that do not exist are told by whoever asks for them.
+    ///
+    /// # Errors
+    /// When the index is lost.
+    pub async fn read_ahead(
+        &self,
+        projects: impl IntoIterator<Item = &ProjectName>,
+        stopped: impl Fn() -> bool,
+    ) -> Result<(), Error> {
+        let mut reading = tokio::task::JoinSet::new();
+        let settled =
+            |read: Option<Result<Result<(), wheeltapper_index::Error>, tokio::task::JoinError>>| match read {
+                Some(Ok(Err(error))) if error.kind() != wheeltapper_index::Kind::Absent => Err(error),
+                _ => Ok(()),
+            };
+        for project in projects {
+            if stopped() {
+                return Ok(());
+            }
+            if reading.len() >= PAGES_AT_A_TIME {
+                settled(reading.join_next().await)?;
+            }
+            let (client, project) = (self.client.clone(), project.clone());
+            reading.spawn(async move { client.project(&project).await.map(drop) });
+        }
+        while !reading.is_empty() {
+            settled(reading.join_next().await)?;
+        }
+        Ok(())
+    }
+
     /// Chooses the release that this environment gets.
     ///
     /// # Errors

@@ -22,11 +22,7 @@ use wheeltapper_core::{
 };
 use wheeltapper_store::Store;
 
-use crate::{
-    catalog::{Catalog, Found},
-    error::Error,
-    fingerprint,
-};
+use crate::{catalog::Found, error::Error, fingerprint};
 
 /// Which artifacts of a release are tapped (`--from`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +152,6 @@ struct Queue {
 pub fn run(
     handle: &Handle,
     agent: &Agent,
-    catalog: &Catalog,
     store: &Store,
     cells: Vec<Cell>,
     options: &RunOptions,
@@ -164,16 +159,8 @@ pub fn run(
 ) -> Result<Summary, Error> {
     let _ = events.send(Event::Planned(cells.len()));
     let mut summary = Summary { wanted: cells.len(), ..Summary::default() };
-    let runner = Runner {
-        handle,
-        agent,
-        catalog,
-        store,
-        options,
-        events,
-        failed: Mutex::new(None),
-        serial: AtomicU64::new(0),
-    };
+    let runner =
+        Runner { handle, agent, store, options, events, failed: Mutex::new(None), serial: AtomicU64::new(0) };
     let mut waiting = VecDeque::new();
     for cell in cells {
         if agent.cancel.is_cancelled() {
@@ -231,7 +218,6 @@ fn next(queue: &Mutex<Queue>, changed: &Condvar, agent: &Agent) -> Option<(Cell,
 struct Runner<'a> {
     handle: &'a Handle,
     agent: &'a Agent,
-    catalog: &'a Catalog,
     store: &'a Store,
     options: &'a RunOptions,
     events: &'a mpsc::Sender<Event>,
@@ -279,7 +265,7 @@ impl Runner<'_> {
 
     fn answer(&self, project: &str) -> Option<Sha256> {
         let name: ProjectName = project.parse().ok()?;
-        match self.handle.block_on(self.catalog.client.project(&name)) {
+        match self.handle.block_on(self.agent.index.proxy.page(&name)) {
             Ok(page) => Some(page.digest),
             // "There is no such project" is an answer, too.
             Err(wheeltapper_index::Error::ProjectNotFound(_)) => Some(Sha256::of(b"not found")),
@@ -371,8 +357,10 @@ impl Runner<'_> {
         let index_answers = report
             .asked
             .iter()
-            .filter_map(|project| {
-                Some(IndexAnswer { project: project.clone(), digest: self.answer(project)? })
+            .map(|project| {
+                // An answer that is lost meanwhile is none that a later run could find the same.
+                let digest = self.answer(project).unwrap_or_else(|| Sha256::of(b"lost"));
+                IndexAnswer { project: project.clone(), digest }
             })
             .collect();
         let mut evidence = report.evidence.clone();
