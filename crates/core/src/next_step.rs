@@ -41,7 +41,7 @@ pub enum NextStep {
 }
 
 /// The longest test phase that is run again, in seconds: a suite that takes longer is believed the first time.
-const LONGEST: f64 = 120.0;
+const LONGEST: f64 = 60.0;
 
 /// Decides from the evidence so far. `test_wall_s` is what the first run of the tests took.
 pub fn next_step(evidence: &Evidence, test_wall_s: f64) -> NextStep {
