@@ -40,18 +40,23 @@ const NATIVE: (&[&str], &[&str]) =
 pub struct Options {
     full: bool,
     repetitions: usize,
+    slow_repetitions: usize,
     out: PathBuf,
 }
 
 impl Options {
     /// Reads the arguments behind `bench`; the error is a sentence.
     pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options =
-            Options { full: false, repetitions: 5, out: crate::workspace().join("docs/BENCHMARKS.md") };
+        let mut options = Options {
+            full: false,
+            repetitions: 5,
+            slow_repetitions: 3,
+            out: crate::workspace().join("docs/BENCHMARKS.md"),
+        };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--full" => options.full = true,
-                "--quick" => options.repetitions = 3,
+                "--quick" => (options.repetitions, options.slow_repetitions) = (3, 1),
                 "--out" => options.out = arguments.next().ok_or("--out needs a file")?.into(),
                 other => return Err(format!("bench does not know `{other}`")),
             }
@@ -161,8 +166,8 @@ fn measure(options: &Options) -> Result<(), String> {
         one[0].1.push(took);
         two[0].1.push(bench.farm_round(&subjects, 2)?.1);
         for (index, way) in all.iter().enumerate() {
-            // The slow ones differ by so much that three rounds settle it.
-            if way.is_slow() && round >= 3 {
+            // The slow ones differ by so much that few rounds settle it.
+            if way.is_slow() && round >= options.slow_repetitions {
                 continue;
             }
             let (times, took) = bench.peer_round(*way, &subjects, 1)?;

@@ -26,7 +26,7 @@ cargo xtask test [OPTIONS] [-- FILTER …]
 cargo xtask bench [OPTIONS]
     Wheeltapper beside uv, venv + pip and tox on this machine; writes docs/BENCHMARKS.md.
     --full               25 packages instead of 8.
-    --quick              3 rounds instead of 5.
+    --quick              3 rounds instead of 5, 1 instead of 3 of the slow ways.
     --out FILE           Another document.
 ";
 

@@ -86,8 +86,8 @@ fn facts(text: &mut String, machine: &Machine, bench: &Bench, measured: &Measure
     let uv: String = uv.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
     let _ = writeln!(
         text,
-        "{} · {} cores, {} · {:.0} GB of memory · Linux {} · Python {} · {uv} · tox {} · load average {} before, {} after · {} rounds \
-         (of the slow ways at most 3)\n",
+        "{} · {} cores, {} · {:.0} GB of memory · Linux {} · Python {} · {uv} · tox {} · load average {} before, {} after · {} rounds, \
+         {} of the slow ways{}\n",
         machine.date,
         machine.cores,
         machine.processor,
@@ -98,6 +98,12 @@ fn facts(text: &mut String, machine: &Machine, bench: &Bench, measured: &Measure
         machine.load,
         machine::load(),
         measured.rounds.len(),
+        measured.peers.get(TOX).and_then(|(_, times)| times.first()).map_or(0, Vec::len),
+        if machine.priority < 0 {
+            " · everything measured ran at a raised priority beside other work"
+        } else {
+            ""
+        },
     );
 }
 

@@ -13,7 +13,7 @@ use super::{Bench, Subject, Took, file_name, machine, output, timed};
 pub const PHASES: &[&str] = &["build", "install", "import", "uninstall"];
 
 /// How many projects the synthetic index of the reuse measurement has; each is a cell on every supported Python.
-const MANY: usize = 300;
+const MANY: usize = 150;
 
 /// What a record says of a cell. Seconds.
 pub struct Record {

@@ -14,6 +14,8 @@ pub struct Machine {
     pub kernel: String,
     /// The load average of the last minute when the bench began.
     pub load: String,
+    /// The nice value under which everything runs.
+    pub priority: i64,
     /// The day.
     pub date: String,
 }
@@ -34,6 +36,7 @@ impl Machine {
             memory: memory.trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024,
             kernel: file("/proc/sys/kernel/osrelease").trim().to_owned(),
             load: load(),
+            priority: own_stat(19) as i64,
             date: date
                 .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
                 .unwrap_or_default(),
@@ -49,11 +52,15 @@ pub fn load() -> String {
 
 /// Seconds of CPU that children which have been waited for have used, theirs included.
 pub fn cpu_of_children() -> f64 {
+    // cutime and cstime, in hundredths of a second.
+    (own_stat(16) + own_stat(17)) / 100.0
+}
+
+/// A field of `/proc/self/stat`, counted as proc(5) does; those behind the name only.
+fn own_stat(field: usize) -> f64 {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    // Behind the name: state is field 3 of proc(5), cutime and cstime are 16 and 17, in hundredths of a second.
-    let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(16) + ticks(17)) / 100.0
+    fields.get(field - 3).and_then(|text| text.parse().ok()).unwrap_or(0.0)
 }
 
 /// The share of a process in memory (PSS), in bytes; 0 when it is gone.

@@ -141,7 +141,7 @@ impl Bench {
         succeed(command.args(["-W", "ignore", "-c", unpack]).arg(&subject.sdist).arg(folder.join("src")))?;
         let imports = imports(subject);
         let text = format!(
-            "[tox]\nenv_list = py\n[testenv]\nbase_python = {}\npackage = wheel\ncommands =\n    python -c \"{imports}\"\n    \
+            "[tox]\nenv_list = py\n[testenv]\nbase_python = {}\npackage = wheel\nchange_dir = {{env_tmp_dir}}\ncommands =\n    python -c \"{imports}\"\n    \
              python -m pip uninstall --quiet --yes {}\n",
             python.display(),
             subject.name
