@@ -290,6 +290,9 @@ impl Agent {
             log: log.path().to_path_buf(),
         };
         let execution = self.execute(world, &command)?;
+        if let Some(error) = &execution.start_error {
+            return Err(Error::Installer(format!("uv could not be started: {error}")));
+        }
         let words = std::fs::read(log.path()).map_err(Error::file(log.path()))?;
         Ok((String::from_utf8_lossy(&words).into_owned(), execution))
     }
@@ -304,6 +307,11 @@ impl Agent {
         question: &Question,
     ) -> Result<Prepared, Error> {
         let base = self.base_layers(job, slot)?;
+        let question = match question.plain() {
+            Ok(question) => question,
+            Err(words) => return Ok(Prepared::Impossible { words, limit: None }),
+        };
+        let question = &question;
         let resolution = match &job.replay {
             Some(replay) => {
                 let wheels = replay.wheels(purpose);
@@ -326,7 +334,10 @@ impl Agent {
                     wheels.iter().filter(|wheel| !below.contains(&wheel.project)).collect();
                 let mut layers = base;
                 if !wanted.is_empty() {
-                    layers.push(self.wheels_layer(job, slot, &layers, &wanted)?);
+                    match self.wheels_layer(job, slot, &layers, &wanted)? {
+                        Ok(layer) => layers.push(layer),
+                        Err((words, limit)) => return Ok(Prepared::Impossible { words, limit }),
+                    }
                 }
                 Ok(Prepared::Ready { layers, wheels })
             }
@@ -340,12 +351,13 @@ impl Agent {
         slot: usize,
         base: &[PathBuf],
         wheels: &[&LockedWheel],
-    ) -> Result<PathBuf, Error> {
+    ) -> Result<Result<PathBuf, Refusal>, Error> {
         let digest = job.environment.shown.digest.hex();
         let hashes: Vec<String> =
             wheels.iter().map(|wheel| format!("{} {:?}", wheel.filename, wheel.sha256)).collect();
         let parts = ["wheels", "1", digest.as_str()].into_iter().chain(hashes.iter().map(String::as_str));
-        self.layers.get::<Error>(&Sha256::of_parts(parts), |folder| {
+        let mut refused = None;
+        let made = self.layers.get::<Failure>(&Sha256::of_parts(parts), |folder| {
             let named = tempfile::Builder::new()
                 .prefix("wheels-")
                 .tempdir_in(&self.work)
@@ -377,12 +389,15 @@ impl Agent {
             let (words, execution) =
                 self.install_in(&world, job, arguments, &files, Some(packages), Network::None)?;
             if !execution.exit.success() {
-                return Err(Error::Installer(format!("a layer of wheels cannot be installed: {words}")));
+                // Which of them the installer refuses is in its words; none of it is the farm's doing.
+                refused = Some((words, execution.limit));
+                return Err(Failure::Refused);
             }
             world.export(folder, ScratchLimits::default())?;
             let _ = std::fs::remove_dir_all(folder.join("cache"));
             Ok(())
-        })
+        });
+        settled(made, refused)
     }
 
     /// Resolves and installs inside a sandbox whose one port is the index: what has only an sdist is built there.
@@ -424,17 +439,30 @@ impl Agent {
             }
             Ok(())
         });
-        match (made, refused) {
-            (Ok(layer), _) => {
-                let wheels = installed_in(&layer.join(site_packages(&job.environment.interpreter)));
+        match settled(made, refused)? {
+            Ok(layer) => {
+                let wheels = installed_in(&layer, &site_packages(&job.environment.interpreter));
                 Ok(Prepared::Ready { layers: base.into_iter().chain([layer]).collect(), wheels })
             }
-            (Err(Failure::Refused), Some((words, limit))) => Ok(Prepared::Impossible { words, limit }),
-            (Err(Failure::Refused), None) => {
-                Err(Error::Installer("a layer was refused without a word".to_owned()))
-            }
-            (Err(Failure::Farm(error)), _) => Err(error),
+            Err((words, limit)) => Ok(Prepared::Impossible { words, limit }),
         }
+    }
+}
+
+/// The installer's words about requirements that it does not install, and the limit that ended it.
+type Refusal = (String, Option<Limit>);
+
+fn settled(
+    made: Result<PathBuf, Failure>,
+    refused: Option<Refusal>,
+) -> Result<Result<PathBuf, Refusal>, Error> {
+    match (made, refused) {
+        (Ok(layer), _) => Ok(Ok(layer)),
+        (Err(Failure::Refused), Some(refusal)) => Ok(Err(refusal)),
+        (Err(Failure::Refused), None) => {
+            Err(Error::Installer("a layer was refused without a word".to_owned()))
+        }
+        (Err(Failure::Farm(error)), _) => Err(error),
     }
 }
 
@@ -450,7 +478,15 @@ impl<E: Into<Error>> From<E> for Failure {
 }
 
 /// The distributions whose `.dist-info` folders lie in a layer. What was built inside has no file on the index, so no hash.
-fn installed_in(site: &Path) -> Vec<LockedWheel> {
+/// Strangers wrote the layer: no link is followed, and a version must be one.
+fn installed_in(layer: &Path, below: &Path) -> Vec<LockedWheel> {
+    let mut site = layer.to_path_buf();
+    for part in below {
+        site.push(part);
+        if !site.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            return Vec::new();
+        }
+    }
     let mut wheels: Vec<LockedWheel> = std::fs::read_dir(site)
         .into_iter()
         .flatten()
@@ -460,7 +496,7 @@ fn installed_in(site: &Path) -> Vec<LockedWheel> {
             let (project, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
             Some(LockedWheel {
                 project: project.parse().ok()?,
-                version: version.to_owned(),
+                version: version.parse::<wheeltapper_core::Version>().ok()?.to_string(),
                 filename: String::new(),
                 sha256: None,
             })

@@ -8,7 +8,7 @@ use std::{
 };
 
 use wheeltapper_core::{
-    Evidence, Exit, Finding, Phase, PhaseReport, Status, Version,
+    Evidence, Exit, Finding, Limit, Phase, PhaseReport, Status, Version,
     evidence::{Artifact, Distribution, Installed},
     metadata::Metadata,
 };
@@ -19,7 +19,7 @@ use crate::{
     environment::interpreter_folders,
     error::Error,
     job::{Job, Purpose, Report},
-    resolve::LockedWheel,
+    resolve::{LockedWheel, Question, named_in},
 };
 
 /// The wheel that is installed and tested in a cell.
@@ -226,6 +226,12 @@ impl<'a> Cell<'a> {
         if output.last().is_some_and(|byte| *byte != b'\n') {
             self.logs.entry(step.phase).or_default().push(b'\n');
         }
+        if let Some(error) = &execution.start_error
+            && step.phase != Phase::Test
+        {
+            // Only the tests' own program is named by the package.
+            return Err(Error::Installer(format!("{}: a command could not be started: {error}", step.phase)));
+        }
         if let Some(error) = &execution.start_error {
             self.note(step.phase, &format!("it could not be started: {error}"));
         }
@@ -247,6 +253,24 @@ impl<'a> Cell<'a> {
         if execution.left_processes > 0 {
             let text = format!("{} processes were left behind and ended", execution.left_processes);
             report.findings.push(Finding::new("left-processes", text, Vec::new()));
+        }
+    }
+
+    /// Requirements that cannot be had: the phase fails, or the tests are not run, for what the installer says.
+    pub(crate) fn impossible(
+        &mut self,
+        phase: Phase,
+        question: &Question,
+        words: &str,
+        limit: Option<Limit>,
+    ) {
+        // The refusal rests on the answers about these projects: when one of them changes, it is asked again.
+        let rests_on = question.projects().chain(named_in(words)).map(|project| project.to_string());
+        self.asked.extend(rests_on);
+        self.note(phase, words);
+        if let Some(limit) = limit {
+            let text = format!("a requirement has only an sdist here, and building it hit the {limit} limit");
+            self.find(phase, Finding::new("dependency-build-failed", text, Vec::new()));
         }
     }
 

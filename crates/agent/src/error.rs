@@ -22,6 +22,9 @@ pub enum Error {
     /// The installer does not do what it should although no package had a hand in it.
     #[error("installer: {0}")]
     Installer(String),
+    /// A bug of this program.
+    #[error("a bug of wheeltapper: {0}")]
+    Bug(String),
     /// The user asked to stop.
     #[error("stopped")]
     Stopped,

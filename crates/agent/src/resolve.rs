@@ -13,7 +13,7 @@ use serde::Deserialize;
 use wheeltapper_core::{ProjectName, Sha256, wheel};
 use wheeltapper_index::DistributionName;
 
-use crate::{environment::HostEnvironment, error::Error};
+use crate::{environment::HostEnvironment, error::Error, requirement};
 
 /// One wheel of a resolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,35 @@ pub struct Question {
 
 /// One answer, being asked for while the lock is held.
 type Answer = Arc<Mutex<Option<Resolution>>>;
+
+impl Question {
+    /// The same, in lines that an installer can only read as specifiers.
+    pub(crate) fn plain(&self) -> Result<Question, String> {
+        Ok(Question {
+            requirements: requirement::plain(&self.requirements)?,
+            constraints: requirement::plain(&self.constraints)?,
+        })
+    }
+
+    /// The projects that it names.
+    pub(crate) fn projects(&self) -> impl Iterator<Item = ProjectName> {
+        self.requirements.iter().filter_map(|text| project_at_start(text))
+    }
+}
+
+/// Projects that the resolver's words name with a version: those that its refusal rests on.
+pub(crate) fn named_in(words: &str) -> impl Iterator<Item = ProjectName> {
+    words
+        .split_whitespace()
+        .filter(|word| word.contains(['=', '<', '>', '~']))
+        .filter_map(|word| project_at_start(word.trim_start_matches(['`', '(', '\''])))
+}
+
+fn project_at_start(text: &str) -> Option<ProjectName> {
+    let end =
+        text.find(|one: char| !(one.is_ascii_alphanumeric() || "-_.".contains(one))).unwrap_or(text.len());
+    text[..end].parse().ok()
+}
 
 /// The trusted resolver. Answers are remembered for the length of the run, in which index answers are frozen.
 #[derive(Debug)]
@@ -105,6 +134,10 @@ impl Resolver {
         if question.requirements.is_empty() {
             return Ok(Resolution::Locked(Vec::new()));
         }
+        let question = match question.plain() {
+            Ok(question) => question,
+            Err(words) => return Ok(Resolution::Impossible(words)),
+        };
         let slot = {
             let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             Arc::clone(memory.entry((environment.shown.name.clone(), question.clone())).or_default())
@@ -114,7 +147,7 @@ impl Resolver {
         if let Some(answer) = &*known {
             return Ok(answer.clone());
         }
-        let answer = self.ask(environment, question)?;
+        let answer = self.ask(environment, &question)?;
         *known = Some(answer.clone());
         Ok(answer)
     }
@@ -162,7 +195,7 @@ impl Resolver {
         let output = child.wait_with_output().map_err(|error| failed("uv pip compile", error))?;
         let complaint = String::from_utf8_lossy(&output.stderr).replace(&self.index, "the index");
         if !output.status.success() {
-            return refused(&complaint);
+            return refused(&complaint, output.status.code());
         }
         let text = String::from_utf8_lossy(&output.stdout);
         let lock: PyLock = toml::from_str(&text)
@@ -181,8 +214,8 @@ impl Resolver {
     }
 }
 
-/// What a refusal of uv means.
-fn refused(complaint: &str) -> Result<Resolution, Error> {
+/// What a refusal of uv means. Only what it says of the requirements is the package's; anything else is our own failure.
+fn refused(complaint: &str, code: Option<i32>) -> Result<Resolution, Error> {
     let lost =
         ["Failed to fetch", "error sending request", "Request failed after", "error decoding response"];
     if lost.iter().any(|sign| complaint.contains(sign)) {
@@ -197,7 +230,21 @@ fn refused(complaint: &str) -> Result<Resolution, Error> {
     if only_sdist.iter().any(|sign| complaint.contains(sign)) {
         return Ok(Resolution::NeedsBuild(complaint.to_owned()));
     }
-    Ok(Resolution::Impossible(complaint.to_owned()))
+    let of_requirements = [
+        "No solution found",
+        "unsatisfiable",
+        "parse",
+        "not found in the",
+        "Requirements contain",
+        "onflicting",
+    ];
+    if code == Some(1) && !complaint.contains("os error")
+        || of_requirements.iter().any(|sign| complaint.contains(sign))
+    {
+        return Ok(Resolution::Impossible(complaint.to_owned()));
+    }
+    let how = code.map_or_else(|| "a signal".to_owned(), |code| format!("exit status {code}"));
+    Err(Error::Installer(format!("uv pip compile ended with {how}: {}", complaint.trim())))
 }
 
 /// The best wheel of a package for these tags, or the name of a package that has none.
@@ -233,10 +280,14 @@ mod tests {
     #[test]
     fn an_sdist_only_dependency_is_no_conflict_and_a_lost_index_is_ours() {
         let needs_build = "  ╰─▶ Because x==1 has no usable wheels and you require x, we can conclude";
-        assert!(matches!(refused(needs_build), Ok(Resolution::NeedsBuild(_))));
+        assert!(matches!(refused(needs_build, Some(1)), Ok(Resolution::NeedsBuild(_))));
         let conflict =
             "  ╰─▶ Because a depends on b<1 and you require b>2, your requirements are unsatisfiable.";
-        assert!(matches!(refused(conflict), Ok(Resolution::Impossible(_))));
-        assert!(refused("error: Failed to fetch: `http://…`").is_err());
+        assert!(matches!(refused(conflict, Some(1)), Ok(Resolution::Impossible(_))));
+        assert!(refused("error: Failed to fetch: `http://…`", Some(2)).is_err());
+        assert!(refused("", None).is_err());
+        assert!(refused("error: No space left on device (os error 28)", Some(2)).is_err());
+        let named: Vec<_> = named_in(conflict).map(|name| name.to_string()).collect();
+        assert_eq!(named, ["b", "b"]);
     }
 }

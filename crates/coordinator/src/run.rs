@@ -305,7 +305,15 @@ impl Runner<'_> {
         let progress = |phase| {
             let _ = self.events.send(Event::Phase(slot, phase));
         };
-        let report = match self.agent.tap(slot, job, &progress) {
+        // A panic is a bug of ours: told as such, it costs one cell, and not the run.
+        let tapped =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.agent.tap(slot, job, &progress)));
+        let tapped = tapped.unwrap_or_else(|panic| {
+            let words = panic.downcast_ref::<String>().map(String::as_str);
+            let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(wheeltapper_agent::Error::Bug(words.to_owned()))
+        });
+        let report = match tapped {
             Ok(report) => report,
             // Whatever a cell says that was stopped in the middle, being stopped is why.
             Err(_) if self.agent.cancel.is_cancelled() => {

@@ -75,6 +75,10 @@ pub fn is_warning(message: &str) -> bool {
 pub fn mark_flaky(evidence: &mut Evidence) {
     let again = evidence.attempts.iter().find(|attempt| attempt.variation == Variation::Same);
     let (Some(again), Some(tests)) = (again, evidence.tests.as_mut()) else { return };
+    // A second run that was cut short says nothing of the tests that it did not reach.
+    if again.tests.ran() + again.tests.skipped < tests.ran() + tests.skipped {
+        return;
+    }
     for test in &mut tests.failing {
         test.flaky = Some(!again.tests.failing.iter().any(|other| other.id == test.id));
     }

@@ -94,10 +94,8 @@ fn prepare(cell: &mut Cell<'_>, source: &Source, requires: &[String]) -> Result<
             Ok(Some(cell.agent.world(cell.job, cell.slot, &layers)?))
         }
         Prepared::Impossible { words, limit } => {
-            cell.note(Phase::Build, &words);
-            let report = cell.phase(Phase::Build);
-            report.status = wheeltapper_core::Status::Failed;
-            report.limit = limit;
+            cell.impossible(Phase::Build, &question, &words, limit);
+            cell.phase(Phase::Build).status = wheeltapper_core::Status::Failed;
             Ok(None)
         }
     }

@@ -171,9 +171,8 @@ fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHa
     let (layers, wheels) = match cell.agent.prepare(cell.job, cell.slot, Purpose::Runtime, &[], &question)? {
         Prepared::Ready { layers, wheels } => (layers, wheels),
         Prepared::Impossible { words, limit } => {
-            cell.note(Phase::Install, &words);
-            let report = cell.phase(Phase::Install);
-            (report.status, report.limit) = (Status::Failed, limit);
+            cell.impossible(Phase::Install, &question, &words, limit);
+            cell.phase(Phase::Install).status = Status::Failed;
             return Ok(None);
         }
     };

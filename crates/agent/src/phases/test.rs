@@ -12,7 +12,7 @@ use wheeltapper_core::{
     metadata::Metadata,
     next_step::{NextStep, TestAttempt, Variation, mark_flaky, next_step},
     pep508_rs::{self, MarkerEnvironment},
-    plan::Working,
+    plan::{NOT_WELL_KNOWN, Working},
 };
 use wheeltapper_recipe::{About, Interpreter, Plans, plan};
 use wheeltapper_sandbox::{CELL_PATH, Execution, World};
@@ -109,10 +109,7 @@ fn plans(cell: &Cell<'_>, source: &Source, wheel: &WheelAtHand) -> Plans {
                     .is_ok_and(|one| one.name.as_ref() == guess.project.as_str())
             };
             plan.requirements.retain(|text| !is_guess(text));
-            plan.why.push(format!(
-                "{} needs {}, which no well-known project is called",
-                guess.needed_for, guess.project
-            ));
+            plan.why.push(format!("{} needs {}, {NOT_WELL_KNOWN}", guess.needed_for, guess.project));
         }
     }
     plans
@@ -177,7 +174,6 @@ fn attempt(
     let layers = match test_layers(cell, installation, wheel, plan)? {
         Ok(layers) => layers,
         Err(words) => {
-            cell.note(Phase::Test, &words);
             let first = words.lines().find(|line| line.contains("Because")).unwrap_or("no solution").trim();
             return Ok(Attempt::CouldNotRun(
                 Reason::TestRequirementsConflict,
@@ -208,7 +204,7 @@ fn run_once(
     plan: &TestPlan,
 ) -> Result<(Execution, Events), Error> {
     let execution = run_plan(cell, world, source, plan)?;
-    let text = world.read(Path::new("report/tests.jsonl"), 256 << 20).unwrap_or_default();
+    let text = world.read(Path::new("report/tests.jsonl"), 32 << 20).unwrap_or_default();
     let events = read_events(&text, log_tail(cell), plan.runner);
     Ok((execution, events))
 }
@@ -288,7 +284,10 @@ fn test_layers(
             // The first layers are the environment's own, which lie below already.
             Ok(Ok(layers.into_iter().skip(cell.agent.base_layers(cell.job, cell.slot)?.len()).collect()))
         }
-        Prepared::Impossible { words, .. } => Ok(Err(words)),
+        Prepared::Impossible { words, limit } => {
+            cell.impossible(Phase::Test, &question, &words, limit);
+            Ok(Err(words))
+        }
     }
 }
 

@@ -151,10 +151,11 @@ fn signal_cause(phase: Phase, report: &PhaseReport, lines: &[&str]) -> Option<Ca
 fn finding_cause(phase: Phase, report: &PhaseReport) -> Option<Cause> {
     let (id, finding) =
         report.findings.iter().find_map(|finding| Some((finding.id.parse::<CauseId>().ok()?, finding)))?;
+    let blame = if id == CauseId::DependencyBuildFailed { Blame::Dependency } else { Blame::Package };
     Some(Cause {
         id,
         phase,
-        blame: Blame::Package,
+        blame,
         dependency: None,
         title: id.as_str().replace('-', " "),
         detail: finding.text.clone(),

@@ -28,6 +28,9 @@ const PLAIN: u32 = 60_123;
 /// Where that pass runs its launcher from: the build folder may be closed to it.
 const LAUNCHER: &str = "WHEELTAPPER_ATTACKS_LAUNCHER";
 
+/// Where a pass tells its parent what it skipped.
+const SKIPS: &str = "WHEELTAPPER_ATTACKS_SKIPS";
+
 pub struct Lab {
     pub host: Host,
     pub mode: Mode,
@@ -173,41 +176,100 @@ pub fn main(walls: &[&[Attack]], promises: &[Attack]) -> ExitCode {
     }
 }
 
+/// The passes by name, as test runners see them: each with its mode and whether it is a plain user's.
+fn passes() -> impl Iterator<Item = (String, &'static str, bool)> {
+    let both = PASSES.into_iter().flat_map(|(name, mode)| [(name, mode, true), (name, mode, false)]);
+    // Scratch on disk is what a plain user gets on an old kernel; root never does.
+    both.filter(|(_, mode, plain)| *plain || *mode != Pass::Disk).map(|(name, _, plain)| {
+        (format!("{name}_as_{}", if plain { "plain_user" } else { "root" }), name, plain)
+    })
+}
+
 /// Each pass in a process of its own, since a process enters once: as whoever this is, and for root also as a plain user.
+/// Speaks as much of the standard test harness' language as runners need: `--list`, `--exact NAME`, its closing line.
 fn every_pass(arguments: &[String]) -> ExitCode {
-    // SAFETY: a getter.
-    let root = unsafe { libc::geteuid() } == 0;
-    if !root {
-        println!("SKIPPED: the passes as root, because this is not root");
+    let has = |option: &str| arguments.iter().any(|argument| argument == option);
+    if has("--list") {
+        if !has("--ignored") {
+            passes().for_each(|(name, ..)| println!("{name}: test"));
+        }
+        return ExitCode::SUCCESS;
     }
+    let named: Vec<_> = passes().filter(|(name, ..)| has(name)).collect();
+    let chosen = if named.is_empty() { passes().collect() } else { named };
+    let filters: Vec<&String> = arguments
+        .iter()
+        .filter(|argument| *argument == "--bench" || !argument.starts_with('-'))
+        .filter(|argument| !passes().any(|(name, ..)| name == **argument))
+        .collect();
     let public = tempfile::Builder::new().prefix("wheeltapper-attacks-").tempdir_in("/tmp").unwrap();
     fs::set_permissions(public.path(), fs::Permissions::from_mode(0o777)).unwrap();
     // The build folder may be closed to others.
     let program = public.path().join("attacks");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     fs::copy(launcher(), public.path().join("launcher")).unwrap();
-    let mut held = true;
-    for (name, mode) in PASSES {
-        for plain in [true, false] {
-            if (!plain && (!root || mode == Pass::Disk))
-                || (plain && arguments.iter().any(|argument| argument == "--root-only"))
-            {
-                continue;
-            }
-            let mut process = process::Command::new(&program);
-            process
-                .args(arguments)
-                .env(ROLE, name)
-                .env(LAUNCHER, public.path().join("launcher"))
-                .env("TMPDIR", public.path())
-                .current_dir("/");
-            if root && plain {
-                process.uid(PLAIN).gid(PLAIN);
-            }
-            held &= process.status().unwrap().success();
+    let (mut held, mut failed) = (0, 0);
+    for (name, role, plain) in chosen {
+        let skips = public.path().join(format!("skips-{name}"));
+        let passed = run_pass(&program, &filters, role, plain, &skips, public.path());
+        for why in fs::read_to_string(&skips).unwrap_or_default().lines() {
+            record_skip(&name, why);
         }
+        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+        *(if passed { &mut held } else { &mut failed }) += 1;
     }
-    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {word}. {held} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out\n"
+    );
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run_pass(
+    program: &Path,
+    filters: &[&String],
+    role: &str,
+    plain: bool,
+    skips: &Path,
+    public: &Path,
+) -> bool {
+    // SAFETY: a getter.
+    let root = unsafe { libc::geteuid() } == 0;
+    if !root && !plain {
+        fs::write(skips, "this is not root\n").unwrap();
+        return true;
+    }
+    let mut process = process::Command::new(program);
+    process
+        .args(filters)
+        .env(ROLE, role)
+        .env(LAUNCHER, public.join("launcher"))
+        .env(SKIPS, skips)
+        .env("TMPDIR", public)
+        .current_dir("/");
+    if root && plain {
+        process.uid(PLAIN).gid(PLAIN);
+    }
+    process.status().unwrap().success()
+}
+
+/// Tells of a skip where `cargo xtask test` counts them.
+fn record_skip(test: &str, why: &str) {
+    use std::io::Write as _;
+    println!("SKIPPED: {test}: {why}");
+    if let Some(path) = std::env::var_os("WHEELTAPPER_SKIPS") {
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        writeln!(file, "wheeltapper-sandbox::attacks {test}: {why}").unwrap();
+    }
+}
+
+/// Adds to what this pass tells its parent of skips.
+fn tell_skip(why: &str) {
+    use std::io::Write as _;
+    if let Some(path) = std::env::var_os(SKIPS) {
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        writeln!(file, "{}", why.replace('\n', " ")).unwrap();
+    }
 }
 
 fn pass(pass: Pass, arguments: &[String], attacks: &[&[Attack]]) -> ExitCode {
@@ -223,7 +285,7 @@ fn pass(pass: Pass, arguments: &[String], attacks: &[&[Attack]]) -> ExitCode {
     let host = match entered {
         Ok(host) => host,
         Err(error @ Error::Refused { .. }) => {
-            println!("SKIPPED: every attack in mode {mode}: {error}");
+            tell_skip(&format!("every attack in mode {mode}: {error}"));
             return ExitCode::SUCCESS;
         }
         Err(error) => panic!("{error}"),
@@ -268,7 +330,7 @@ fn pass(pass: Pass, arguments: &[String], attacks: &[&[Attack]]) -> ExitCode {
     });
     let failed = failed.into_inner().unwrap();
     for why in lab.skipped.lock().unwrap().iter() {
-        println!("SKIPPED ({who}): {why}");
+        tell_skip(why);
     }
     println!("as {who}: {} attacks, {} failed {failed:?}", chosen.len(), failed.len());
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
