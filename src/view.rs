@@ -9,6 +9,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wheeltapper_coordinator::Event;
 use wheeltapper_core::Record;
+use wheeltapper_render::visible;
 
 use crate::{args::Format, exit::Failure};
 
@@ -30,15 +31,15 @@ pub fn width() -> usize {
 /// Prints an error with its way out.
 pub fn failure(failure: &Failure) {
     let mut err = std::io::stderr().lock();
-    let _ = writeln!(err, "error: {failure}");
+    let _ = writeln!(err, "error: {}", visible(&failure.to_string()));
     if let Some(hint) = &failure.hint {
-        let _ = writeln!(err, " hint: {hint}");
+        let _ = writeln!(err, " hint: {}", visible(hint));
     }
 }
 
 /// Prints a remark that is no error.
 pub fn remark(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
 }
 
 /// Follows a run until its events end; returns the records in the order in which they settled.
@@ -231,13 +232,13 @@ impl View for Live {
             Event::Settled(slot, record) => {
                 self.settled += 1;
                 self.reused += usize::from(slot.is_none());
-                let _ = self.bars.println(format!("  {}", settled_line(record)));
+                let _ = self.bars.println(format!("  {}", visible(&settled_line(record))));
                 self.free(*slot);
                 self.overall.set_position(self.settled as u64);
                 self.overall.set_message(self.estimate());
             }
             Event::Lost(slot, text) => {
-                let _ = self.bars.println(format!("  ! {text}"));
+                let _ = self.bars.println(format!("  ! {}", visible(text)));
                 self.free(*slot);
             }
         }

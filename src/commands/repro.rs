@@ -50,7 +50,7 @@ pub fn repro(
     }
     writeln!(out, "not the same:")?;
     for line in differences {
-        writeln!(out, "  {line}")?;
+        writeln!(out, "  {}", wheeltapper_render::visible(&line))?;
     }
     Ok(Exit::FailOn)
 }

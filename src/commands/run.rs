@@ -283,7 +283,8 @@ fn cells(
             }
             match target {
                 Target::Local(path) => {
-                    let (release, artifact) = local(path, &farm.agent.work)?;
+                    let index = &farm.agent.index;
+                    let (release, artifact) = local(path, &farm.agent.work, &index.files)?;
                     let artifacts = match artifact {
                         Artifact::Sdist => Artifacts::Sdist,
                         Artifact::Wheel => Artifacts::Wheel,

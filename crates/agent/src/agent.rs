@@ -109,6 +109,11 @@ impl Agent {
             cell.skip(Phase::Build, Reason::PublishedWheel.as_str());
             self.published_source(cell)?
         };
+        if let Some(source) = &source
+            && !cell.admitted(source)
+        {
+            return Ok(());
+        }
         let built = match (&source, cell.starts_from_source()) {
             (Some(source), true) => phases::build::build(cell, source)?,
             (None, true) => None,

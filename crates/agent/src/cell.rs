@@ -8,10 +8,11 @@ use std::{
 };
 
 use wheeltapper_core::{
-    Evidence, Exit, Finding, Limit, Phase, PhaseReport, Status, Version,
+    Evidence, Exit, Finding, Limit, Phase, PhaseReport, Reason, Status, Version, VersionSpecifiers,
     evidence::{Artifact, Distribution, Installed},
     metadata::Metadata,
 };
+use wheeltapper_recipe::SourceTree as _;
 use wheeltapper_sandbox::{Bind, Command, Execution, Limits, Network, World, base_environment};
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     error::Error,
     job::{Job, Purpose, Report},
     resolve::{LockedWheel, Question, named_in},
+    source::Source,
 };
 
 /// The wheel that is installed and tested in a cell.
@@ -289,6 +291,24 @@ impl<'a> Cell<'a> {
                 self.evidence.foreign_writes.push(text);
             }
         }
+    }
+
+    /// What the sdist itself says of where it is for: its classifiers are kept, and of a file that no index lists its
+    /// `Requires-Python` is heeded. False when it is not for this interpreter.
+    pub(crate) fn admitted(&mut self, source: &Source) -> bool {
+        let Some(text) = source.read("PKG-INFO", 1 << 20) else { return true };
+        let metadata = Metadata::parse(&String::from_utf8_lossy(&text));
+        self.evidence.classifiers = metadata.classifiers;
+        if self.evidence.requires_python.is_none() {
+            self.evidence.requires_python = metadata.requires_python;
+        }
+        let specifiers = self.evidence.requires_python.as_deref().and_then(|text| text.parse().ok());
+        let version = self.job.environment.interpreter.version.only_release();
+        let admits = specifiers.is_none_or(|specifiers: VersionSpecifiers| specifiers.contains(&version));
+        if !admits {
+            self.evidence.unsupported = Some(Reason::RequiresPython);
+        }
+        admits
     }
 
     /// The file under its own name: readers of wheels go by it, and the store names files by what they hold.

@@ -77,36 +77,39 @@ fn count(counts: &mut TestCounts, id: String, outcome: &str, seconds: Option<f64
     }
 }
 
-/// The counts that unittest's text runner prints last: `Ran 5 tests in …`, then `OK (skipped=1)` or `FAILED (failures=1)`.
+/// The counts that unittest's text runner prints: `Ran 5 tests in …`, then `OK (skipped=1)` or `FAILED (failures=1)`; of
+/// several suites, one after the other, the sum.
 fn printed_counts(log: &str) -> TestCounts {
     let mut counts = TestCounts::default();
-    let mut lines = log.lines().rev();
-    let Some(verdict) = lines.by_ref().find(|line| line.starts_with("OK") || line.starts_with("FAILED"))
-    else {
-        return counts;
-    };
-    let ran = lines.find_map(|line| {
-        let rest = line.strip_prefix("Ran ")?;
-        rest.split(' ').next()?.parse::<u64>().ok()
-    });
+    let mut ran = None;
+    for line in log.lines() {
+        if let Some(rest) = line.strip_prefix("Ran ") {
+            ran = rest.split(' ').next().and_then(|number| number.parse::<u64>().ok());
+        } else if (line.starts_with("OK") || line.starts_with("FAILED"))
+            && let Some(ran) = ran.take()
+        {
+            add_block(&mut counts, ran, line);
+        }
+    }
+    counts
+}
+
+fn add_block(counts: &mut TestCounts, ran: u64, verdict: &str) {
+    // `failures=` is also the end of `expected failures=`.
+    let plain = verdict.replace("expected failures=", "expected=");
     let number = |key: &str| {
-        let rest = &verdict[verdict.find(&format!("{key}="))? + key.len() + 1..];
+        let rest = &plain[plain.find(&format!("{key}="))? + key.len() + 1..];
         rest.split(|character: char| !character.is_ascii_digit()).next()?.parse::<u64>().ok()
     };
-    // `failures=` is also the end of `expected failures=`.
-    let expected = number("expected failures").unwrap_or(0);
-    let bare = verdict.replace("expected failures=", "x=");
-    let failures = bare.find("failures=").and_then(|at| {
-        bare[at + 9..].split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
-    });
-    counts.failed = failures.unwrap_or(0);
-    counts.errors = number("errors").unwrap_or(0);
-    counts.skipped = number("skipped").unwrap_or(0);
-    counts.xfailed = expected;
-    counts.xpassed = number("unexpected successes").unwrap_or(0);
-    let bad = counts.failed + counts.errors + counts.skipped + counts.xfailed + counts.xpassed;
-    counts.passed = ran.unwrap_or(0).saturating_sub(bad);
-    counts
+    let of = |key| number(key).unwrap_or(0);
+    let (failed, errors, skipped) = (of("failures"), of("errors"), of("skipped"));
+    let (xfailed, xpassed) = (of("expected"), of("unexpected successes"));
+    counts.failed += failed;
+    counts.errors += errors;
+    counts.skipped += skipped;
+    counts.xfailed += xfailed;
+    counts.xpassed += xpassed;
+    counts.passed += ran.saturating_sub(failed + errors + skipped + xfailed + xpassed);
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, path::Path};
 use jiff::Timestamp;
 use wheeltapper_agent::{HostEnvironment, Origin, Release};
 use wheeltapper_core::{
-    ProjectName, Reason, Sha256, Version, VersionSpecifiers,
+    ProjectName, Reason, Version, VersionSpecifiers,
     evidence::{Artifact, Selected},
     selection::{Candidate, Choice, choose},
     wheel,
 };
-use wheeltapper_index::{Client, DistributionName, File, ProjectPage, SdistFormat};
+use wheeltapper_index::{Client, DistributionName, File, Files, ProjectPage, SdistFormat};
 
 use crate::{checkout, error::Error};
 
@@ -197,7 +197,7 @@ fn release(
 ///
 /// # Errors
 /// When the path is none of them.
-pub fn local(path: &Path, work: &Path) -> Result<(Release, Artifact), Error> {
+pub fn local(path: &Path, work: &Path, files: &Files) -> Result<(Release, Artifact), Error> {
     let user = |message: String, hint: &str| Error::User { message, hint: Some(hint.to_owned()) };
     let path = std::fs::canonicalize(path).map_err(|error| {
         user(format!("{}: {error}", path.display()), "give the path of an sdist or wheel")
@@ -215,9 +215,9 @@ pub fn local(path: &Path, work: &Path) -> Result<(Release, Artifact), Error> {
             "an sdist is called NAME-VERSION.tar.gz, a wheel NAME-VERSION-PYTHON-ABI-PLATFORM.whl",
         )
     })?;
-    let bytes = std::fs::read(&path)
-        .map_err(|error| user(format!("{}: {error}", path.display()), "the file must be readable"))?;
-    let origin = Origin::Local { filename, path, sha256: Sha256::of(&bytes) };
+    // Kept by what it holds: a file that is built anew meanwhile is another file.
+    let kept = files.insert(&path)?;
+    let origin = Origin::Local { filename, path: kept.path().to_path_buf(), sha256: kept.sha256() };
     let (artifact, sdist, wheel) = match &name {
         DistributionName::Sdist { .. } => (Artifact::Sdist, Some(origin), None),
         DistributionName::Wheel(_) => (Artifact::Wheel, None, Some(origin)),

@@ -73,15 +73,36 @@ fn write(checkout: &Path, archive: &Path, top: &str) -> io::Result<()> {
     }
     // Backends that take the version from tags need the history.
     if checkout.join(".git").is_dir() {
-        tar.append_dir_all(Path::new(top).join(".git"), checkout.join(".git"))?;
+        history(&mut tar, checkout, top)?;
     }
     tar.into_inner()?.finish()?.sync_all()
+}
+
+/// The history alone: objects and references. The configuration may hold credentials, and hooks are programs.
+fn history<W: io::Write>(tar: &mut tar::Builder<W>, checkout: &Path, top: &str) -> io::Result<()> {
+    const KEPT: &[&str] = &["HEAD", "packed-refs", "shallow", "refs", "objects"];
+    const CONFIGURATION: &[u8] =
+        b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n";
+    let inside = Path::new(top).join(".git");
+    for name in KEPT {
+        let path = checkout.join(".git").join(name);
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => tar.append_dir_all(inside.join(name), &path)?,
+            Ok(metadata) if metadata.is_file() => tar.append_path_with_name(&path, inside.join(name))?,
+            Ok(_) | Err(_) => {}
+        }
+    }
+    let mut header = tar::Header::new_gnu();
+    header.set_size(CONFIGURATION.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, inside.join("config"), CONFIGURATION)
 }
 
 /// What git does not ignore; without git everything but what tools leave.
 fn files(checkout: &Path) -> io::Result<Vec<PathBuf>> {
     let listed = Command::new("git")
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        // The checkout's own configuration could name a program to run.
+        .args(["-c", "core.fsmonitor=false", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(checkout)
         .output();
     if let Ok(output) = listed

@@ -162,13 +162,23 @@ pub fn run(
     let runner =
         Runner { handle, agent, store, options, events, failed: Mutex::new(None), serial: AtomicU64::new(0) };
     let mut waiting = VecDeque::new();
-    for cell in cells {
+    let mut cells = VecDeque::from(cells);
+    while let Some(cell) = cells.pop_front() {
         if agent.cancel.is_cancelled() {
             summary.left += 1;
-        } else if runner.settle_without_running(&cell)? {
-            summary.reused += 1;
-        } else {
-            waiting.push_back((cell, 1));
+            continue;
+        }
+        match runner.settle_without_running(&cell)? {
+            Some(record) => {
+                summary.reused += 1;
+                // What follows from a result follows from it reused as well.
+                if let Some(next) = following(cell, &record) {
+                    let _ = events.send(Event::Added);
+                    cells.push_front(next);
+                }
+                let _ = events.send(Event::Settled(None, Box::new(record)));
+            }
+            None => waiting.push_back((cell, 1)),
         }
     }
     let queue = Mutex::new(Queue { cells: waiting, open: 0 });
@@ -215,6 +225,18 @@ fn next(queue: &Mutex<Queue>, changed: &Condvar, agent: &Agent) -> Option<(Cell,
     }
 }
 
+/// The cell of the published wheel, where it is to follow a source build that did not succeed.
+fn following(cell: Cell, record: &Record) -> Option<Cell> {
+    let built =
+        record.evidence.phases.get(&Phase::Build).is_some_and(|report| report.status == Status::Passed);
+    let wanted = cell.then_wheel && !built && record.verdict.outcome != Outcome::FarmError;
+    wanted.then(|| Cell {
+        job: Job { artifact: Artifact::Wheel, ..cell.job },
+        unsupported: None,
+        then_wheel: false,
+    })
+}
+
 struct Runner<'a> {
     handle: &'a Handle,
     agent: &'a Agent,
@@ -227,7 +249,7 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     /// Settles a cell that needs no sandbox: it is unsupported, or its result can be reused.
-    fn settle_without_running(&self, cell: &Cell) -> Result<bool, Error> {
+    fn settle_without_running(&self, cell: &Cell) -> Result<Option<Record>, Error> {
         let request = fingerprint::request(&cell.job, &self.options.index_date);
         if !self.options.fresh
             && let Some(known) = self.known(&request)?
@@ -235,17 +257,15 @@ impl Runner<'_> {
         {
             let record = self.repeated(known, cell);
             self.handle.block_on(self.store.record(&record, &Default::default()))?;
-            let _ = self.events.send(Event::Settled(None, Box::new(record)));
-            return Ok(true);
+            return Ok(Some(record));
         }
-        let Some(reason) = cell.unsupported else { return Ok(false) };
+        let Some(reason) = cell.unsupported else { return Ok(None) };
         let evidence = unsupported(&cell.job, reason);
         let report =
             Report { evidence, logs: Default::default(), asked: vec![cell.job.release.project.to_string()] };
         let record = self.record_of(&cell.job, &report, request, 1, Timestamp::now(), 0.0);
         self.handle.block_on(self.store.record(&record, &report.logs))?;
-        let _ = self.events.send(Event::Settled(None, Box::new(record)));
-        Ok(true)
+        Ok(Some(record))
     }
 
     /// The stored result of this request. One that an older program wrote in a form of its own is run again.
@@ -335,16 +355,12 @@ impl Runner<'_> {
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.into());
             return Vec::new();
         }
-        let built =
-            record.evidence.phases.get(&Phase::Build).is_some_and(|report| report.status == Status::Passed);
-        let farm = record.verdict.outcome == Outcome::FarmError;
+        let next = following(cell, &record);
         let _ = self.events.send(Event::Settled(Some(slot), Box::new(record)));
-        if cell.then_wheel && !built && !farm {
+        if next.is_some() {
             let _ = self.events.send(Event::Added);
-            let job = Job { artifact: Artifact::Wheel, ..cell.job };
-            return vec![(Cell { job, unsupported: None, then_wheel: false }, 1)];
         }
-        Vec::new()
+        next.map(|cell| (cell, 1)).into_iter().collect()
     }
 
     fn record_of(

@@ -203,9 +203,10 @@ fn run_once(
     source: &Source,
     plan: &TestPlan,
 ) -> Result<(Execution, Events), Error> {
+    let before = cell.logs.get(&Phase::Test).map_or(0, Vec::len);
     let execution = run_plan(cell, world, source, plan)?;
     let text = world.read(Path::new("report/tests.jsonl"), 32 << 20).unwrap_or_default();
-    let events = read_events(&text, log_tail(cell), plan.runner);
+    let events = read_events(&text, log_from(cell, before), plan.runner);
     Ok((execution, events))
 }
 
@@ -247,10 +248,10 @@ fn varied(plan: &TestPlan, variation: Variation) -> TestPlan {
     plan
 }
 
-/// The log of the test phase, for runners whose counts are only printed.
-fn log_tail<'a>(cell: &'a Cell<'_>) -> std::borrow::Cow<'a, str> {
+/// The log of the test phase from this byte on, for runners whose counts are only printed.
+fn log_from<'a>(cell: &'a Cell<'_>, start: usize) -> std::borrow::Cow<'a, str> {
     let log = cell.logs.get(&Phase::Test).map_or(&[][..], Vec::as_slice);
-    String::from_utf8_lossy(&log[log.len().saturating_sub(64 << 10)..])
+    String::from_utf8_lossy(log.get(start..).unwrap_or_default())
 }
 
 /// The layers of the tests' requirements on top of the runtime's versions, or the resolver's words.

@@ -1,7 +1,10 @@
 //! Uninstall: by the environment's installer, on the environment as it was before test requirements came. Every file that
 //! the release's install wrote must be gone.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use wheeltapper_core::{Finding, Phase, Status};
 use wheeltapper_sandbox::{ChangeKind, Changes, FileType};
@@ -54,9 +57,17 @@ pub(crate) fn uninstall(cell: &mut Cell<'_>, installation: &Installation) -> Res
 }
 
 fn compare(cell: &mut Cell<'_>, installation: &Installation, changes: &Changes) {
-    let gone = |path: &Path| {
-        changes.list.iter().any(|change| is_gone(change.kind) && path.starts_with(&change.path))
-    };
+    if changes.cut {
+        let text = "more changes than can be compared".to_owned();
+        return cell.find(Phase::Uninstall, Finding::new("not-compared", text, Vec::new()));
+    }
+    let removed: HashSet<&Path> = changes
+        .list
+        .iter()
+        .filter(|change| is_gone(change.kind))
+        .map(|change| change.path.as_path())
+        .collect();
+    let gone = |path: &Path| path.ancestors().any(|above| removed.contains(above));
     let stayed: Vec<&PathBuf> = installation.files.iter().filter(|path| !gone(path)).collect();
     cell.evidence.leftovers = stayed.iter().take(MOST).map(|path| shown_path(path)).collect();
     if !stayed.is_empty() && cell.phase(Phase::Uninstall).status == Status::Passed {
