@@ -78,9 +78,9 @@ fn write(checkout: &Path, archive: &Path, top: &str) -> io::Result<()> {
     tar.into_inner()?.finish()?.sync_all()
 }
 
-/// The history alone: objects and references. The configuration may hold credentials, and hooks are programs.
+/// The history alone: objects, references, and the index, without which every file counts as changed. The configuration may hold credentials, and hooks are programs.
 fn history<W: io::Write>(tar: &mut tar::Builder<W>, checkout: &Path, top: &str) -> io::Result<()> {
-    const KEPT: &[&str] = &["HEAD", "packed-refs", "shallow", "refs", "objects"];
+    const KEPT: &[&str] = &["HEAD", "index", "packed-refs", "shallow", "refs", "objects"];
     const CONFIGURATION: &[u8] =
         b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n";
     let inside = Path::new(top).join(".git");

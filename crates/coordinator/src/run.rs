@@ -230,11 +230,11 @@ fn following(cell: Cell, record: &Record) -> Option<Cell> {
     let built =
         record.evidence.phases.get(&Phase::Build).is_some_and(|report| report.status == Status::Passed);
     let wanted = cell.then_wheel && !built && record.verdict.outcome != Outcome::FarmError;
-    wanted.then(|| Cell {
-        job: Job { artifact: Artifact::Wheel, ..cell.job },
-        unsupported: None,
-        then_wheel: false,
-    })
+    if !wanted {
+        return None;
+    }
+    let job = Job { artifact: Artifact::Wheel, ..cell.job };
+    Some(Cell { job, unsupported: None, then_wheel: false })
 }
 
 struct Runner<'a> {
