@@ -35,7 +35,7 @@ the sdist for it is not counted.
 
 The sandbox's own cost is `/bin/true` in a fresh world (made, run, looked through, removed) minus `/bin/true` without, 200 of \
 each in turns; under load, one endless loop a core runs beside. Reused results are those of a synthetic index of tiny wheels, whose \
-answers have not changed: the time of the whole command, its start and the revalidation of each index page included.
+answers have not changed: the time of the whole command, its start and the reading of each index page included.
 ";
 
 struct Row<'a> {
@@ -155,6 +155,36 @@ fn aims(text: &mut String, measured: &Measured, figures: &Figures<'_>) {
         let _ = writeln!(text, "Reused: {} results in {:.2} s.", reuse.cells, reuse.took.wall);
     }
     text.push('\n');
+    misses(text, measured, figures);
+}
+
+/// What the time goes to where an aim is missed.
+fn misses(text: &mut String, measured: &Measured, figures: &Figures<'_>) {
+    let mut lines = Vec::new();
+    if figures.ratios(ISOLATED, false).any(|ratio| ratio > 0.8) {
+        lines.push(
+            "A pure package with a light backend leaves little to save: starting interpreters, building, and compiling its modules to \
+             bytecode at the first import is the same work on both sides, and the phases below are mostly CPU time of the package's own code.",
+        );
+    }
+    if measured.sandbox.iter().any(|(name, p50, p95, _)| name == "load" && (*p50 > 8.0 || *p95 > 25.0)) {
+        lines.push(
+            "Under load the sandbox waits for a core: its launcher, the process that owns the layers' name space, init and the command \
+             start one after the other, and each queues behind the endless loops.",
+        );
+    }
+    if measured.reuse.as_ref().is_some_and(|reuse| reuse.per_second() < 1000.0) {
+        lines.push(
+            "Reused results pay the command's start (finding interpreters, opening store and index), then one look-up and one \
+             transaction each, one after the other.",
+        );
+    }
+    for line in &lines {
+        let _ = writeln!(text, "- {line}");
+    }
+    if !lines.is_empty() {
+        text.push('\n');
+    }
 }
 
 fn packages(text: &mut String, measured: &Measured, figures: &Figures<'_>) {

@@ -71,7 +71,8 @@ impl Bench {
     /// The version of tox.
     pub fn tox_version(&self) -> String {
         let text = output(Command::new(self.tox()).arg("--version")).unwrap_or_default();
-        text.split_whitespace().next().unwrap_or_default().to_owned()
+        let version = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
+        text.split_whitespace().find(version).unwrap_or_default().to_owned()
     }
 
     fn tox(&self) -> PathBuf {
