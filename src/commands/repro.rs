@@ -92,18 +92,27 @@ fn job(farm: &Farm, record: &Record) -> Result<Job, Failure> {
         let of_purpose = evidence.installed.iter().filter(|installed| installed.purpose == purpose);
         of_purpose.map(|installed| locked(farm, installed)).collect()
     };
+    // Where requirements could not be had there is nothing to take from the record: they are asked for again.
+    let resolved = evidence.tested.is_some() || !evidence.installed.is_empty();
+    if !resolved {
+        view::remark("note: its requirements could not be had then, and are resolved anew");
+    }
     Ok(Job {
         release: release(farm, record)?,
         artifact: evidence.artifact,
         environment: Arc::clone(environment),
         options: record.options.clone(),
-        replay: Some(Arc::new(Replay {
-            build: wheels("build")?,
-            runtime: wheels("runtime")?,
-            test: wheels("test")?,
-            plan: evidence.test_plan.clone().filter(|_| evidence.untested.is_none()),
-            untested: evidence.untested,
-        })),
+        replay: if resolved {
+            Some(Arc::new(Replay {
+                build: wheels("build")?,
+                runtime: wheels("runtime")?,
+                test: wheels("test")?,
+                plan: evidence.test_plan.clone().filter(|_| evidence.untested.is_none()),
+                untested: evidence.untested,
+            }))
+        } else {
+            None
+        },
     })
 }
 
@@ -168,18 +177,20 @@ fn release(farm: &Farm, record: &Record) -> Result<Release, Failure> {
     let version = evidence.version.parse().map_err(|_| {
         Failure::new(Exit::Farm, format!("the stored version `{}` is none", evidence.version))
     })?;
-    // Tests of a published wheel come from the sdist beside it.
-    let beside = || {
-        let page = farm.runtime.block_on(farm.agent.index.client.project(&evidence.project)).ok()?;
-        let sdist = page
-            .files
-            .iter()
-            .find(|file| file.distribution.wheel().is_none() && *file.distribution.version() == version);
-        sdist.map(|file| Origin::Index(Box::new(file.clone())))
+    // Tests of a published wheel come from the sdist beside it; after a failed build the published wheel was tested.
+    let page = farm.runtime.block_on(farm.agent.index.client.project(&evidence.project)).ok();
+    let listed = |wanted: &dyn Fn(&File) -> bool| {
+        let file = page.as_ref()?.files.iter().find(|file| wanted(file))?;
+        Some(Origin::Index(Box::new(file.clone())))
     };
     let (sdist, wheel) = match distribution.kind {
-        Artifact::Sdist => (Some(origin), None),
-        Artifact::Wheel => (beside(), Some(origin)),
+        Artifact::Sdist => {
+            (Some(origin), listed(&|file| Some(file.filename.as_str()) == evidence.tested.as_deref()))
+        }
+        Artifact::Wheel => {
+            let is_sdist = |file: &File| file.distribution.wheel().is_none();
+            (listed(&|file| is_sdist(file) && *file.distribution.version() == version), Some(origin))
+        }
     };
     Ok(Release {
         project: evidence.project.clone(),

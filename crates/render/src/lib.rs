@@ -45,6 +45,16 @@ pub enum Error {
     Junit(String),
 }
 
+/// The line that reproduces a result. Of the two cells that an environment may have, the sdist's is the one meant unless said.
+pub(crate) fn repro_line(record: &wheeltapper_core::Record) -> String {
+    let evidence = &record.evidence;
+    let from = match evidence.artifact {
+        wheeltapper_core::Artifact::Sdist => "",
+        wheeltapper_core::Artifact::Wheel => " --from wheel",
+    };
+    format!("wheeltapper repro {} {}{from}", evidence.project, evidence.environment.name)
+}
+
 /// The word of an outcome in a narrow column: of failures the phase.
 pub(crate) fn short_word(outcome: wheeltapper_core::Outcome) -> &'static str {
     use wheeltapper_core::Outcome;

@@ -109,7 +109,10 @@ impl Error {
                 "the folder has to exist or be creatable, and be writable by this user".to_owned()
             }
             Error::Blob { .. } => "run that cell again with `--fresh` to have its log anew".to_owned(),
-            Error::Unreadable { .. } | Error::Database { .. } => return None,
+            Error::Unreadable { .. } => {
+                "another version of the program wrote it; run that cell again with `--fresh`".to_owned()
+            }
+            Error::Database { .. } => return None,
         })
     }
 

@@ -290,7 +290,7 @@ fn cell(record: &Record, logs: &BTreeMap<Phase, Vec<u8>>) -> Value {
         foreign_writes => lines(&evidence.foreign_writes),
         installed => evidence.installed.iter().take(LIST).map(installed).collect::<Vec<_>>(),
         provenance => provenance(record),
-        repro => format!("wheeltapper repro {} {}", evidence.project, one_line(&environment.name, 120)),
+        repro => one_line(&crate::repro_line(record), 300),
         started => one_line(&record.started, 40),
         took => seconds(record.wall_s),
     }

@@ -84,7 +84,7 @@ pub fn record_text(record: &Record, width: usize, colour: bool) -> String {
     }
     page.item("result", &format!("{} of run {}", record.id, record.run));
     page.item("started", &format!("{}, took {}", record.started, seconds(record.wall_s)));
-    page.item("reproduce", &format!("wheeltapper repro {} {}", evidence.project, environment.name));
+    page.item("reproduce", &crate::repro_line(record));
     page.text
 }
 
