@@ -161,26 +161,9 @@ pub fn run(
     let mut summary = Summary { wanted: cells.len(), ..Summary::default() };
     let runner =
         Runner { handle, agent, store, options, events, failed: Mutex::new(None), serial: AtomicU64::new(0) };
-    let mut waiting = VecDeque::new();
-    let mut cells = VecDeque::from(cells);
-    while let Some(cell) = cells.pop_front() {
-        if agent.cancel.is_cancelled() {
-            summary.left += 1;
-            continue;
-        }
-        match runner.settle_without_running(&cell)? {
-            Some(record) => {
-                summary.reused += 1;
-                // What follows from a result follows from it reused as well.
-                if let Some(next) = following(cell, &record) {
-                    let _ = events.send(Event::Added);
-                    cells.push_front(next);
-                }
-                let _ = events.send(Event::Settled(None, Box::new(record)));
-            }
-            None => waiting.push_back((cell, 1)),
-        }
-    }
+    let ahead = runner.settle_ahead(cells)?;
+    (summary.reused, summary.left) = (ahead.settled, ahead.left);
+    let waiting = ahead.waiting.into_iter().map(|cell| (cell, 1)).collect();
     let queue = Mutex::new(Queue { cells: waiting, open: 0 });
     let changed = Condvar::new();
     let ran = AtomicU64::new(0);
@@ -247,7 +230,71 @@ struct Runner<'a> {
     serial: AtomicU64,
 }
 
+/// What came of the cells that need no sandbox.
+struct Ahead {
+    /// Those that do, in their order.
+    waiting: Vec<Cell>,
+    /// How many were settled.
+    settled: usize,
+    /// How many were not looked at, because the user stopped.
+    left: usize,
+}
+
+/// How many cells are settled at a time without running: while one waits for the one writer, others look up and compare.
+const LOOKING_UP: usize = 4;
+
 impl Runner<'_> {
+    /// Settles the cells that need no sandbox.
+    fn settle_ahead(&self, cells: Vec<Cell>) -> Result<Ahead, Error> {
+        let cells: Mutex<VecDeque<(usize, Cell)>> = Mutex::new(cells.into_iter().enumerate().collect());
+        let (waiting, failed) = (Mutex::new(Vec::new()), Mutex::new(None));
+        let settled = AtomicU64::new(0);
+        let locked = |cells: &Mutex<VecDeque<(usize, Cell)>>| {
+            cells.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..LOOKING_UP {
+                scope.spawn(|| {
+                    while !self.agent.cancel.is_cancelled()
+                        && let Some((index, cell)) = locked(&cells)
+                    {
+                        match self.settle_without_running(&cell) {
+                            Ok(Some(record)) => {
+                                settled.fetch_add(1, Ordering::Relaxed);
+                                // What follows from a result follows from it reused as well.
+                                if let Some(next) = following(cell, &record) {
+                                    let _ = self.events.send(Event::Added);
+                                    cells
+                                        .lock()
+                                        .unwrap_or_else(PoisonError::into_inner)
+                                        .push_front((index, next));
+                                }
+                                let _ = self.events.send(Event::Settled(None, Box::new(record)));
+                            }
+                            Ok(None) => {
+                                waiting.lock().unwrap_or_else(PoisonError::into_inner).push((index, cell));
+                            }
+                            Err(error) => {
+                                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                                return;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        let mut waiting = waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
+        waiting.sort_by_key(|(index, _)| *index);
+        Ok(Ahead {
+            waiting: waiting.into_iter().map(|(_, cell)| cell).collect(),
+            settled: usize::try_from(settled.into_inner()).unwrap_or(usize::MAX),
+            left: cells.into_inner().unwrap_or_else(PoisonError::into_inner).len(),
+        })
+    }
+
     /// Settles a cell that needs no sandbox: it is unsupported, or its result can be reused.
     fn settle_without_running(&self, cell: &Cell) -> Result<Option<Record>, Error> {
         let request = fingerprint::request(&cell.job, &self.options.index_date);
