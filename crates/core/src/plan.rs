@@ -30,9 +30,6 @@ words! {
     }
 }
 
-/// How a plan's `why` ends where it leaves out a requirement that nothing declares and nobody knows.
-pub const NOT_WELL_KNOWN: &str = "which no well-known project is called";
-
 /// How the tests of one release are run, and why so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestPlan {

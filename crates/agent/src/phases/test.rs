@@ -12,7 +12,7 @@ use wheeltapper_core::{
     metadata::Metadata,
     next_step::{NextStep, TestAttempt, Variation, mark_flaky, next_step},
     pep508_rs::{self, MarkerEnvironment},
-    plan::{NOT_WELL_KNOWN, Working},
+    plan::Working,
 };
 use wheeltapper_recipe::{About, Interpreter, Plans, plan};
 use wheeltapper_sandbox::{CELL_PATH, Execution, World};
@@ -109,7 +109,10 @@ fn plans(cell: &Cell<'_>, source: &Source, wheel: &WheelAtHand) -> Plans {
                     .is_ok_and(|one| one.name.as_ref() == guess.project.as_str())
             };
             plan.requirements.retain(|text| !is_guess(text));
-            plan.why.push(format!("{} needs {}, {NOT_WELL_KNOWN}", guess.needed_for, guess.project));
+            plan.why.push(format!(
+                "{} needs {}, which no well-known project is called",
+                guess.needed_for, guess.project
+            ));
         }
     }
     plans

@@ -49,12 +49,6 @@ fn kinds() -> &'static [(CauseId, Blame, Regex)] {
     })
 }
 
-/// True when the plan left out a requirement that it could only guess: what then is missing is our doing.
-fn was_dropped(evidence: &Evidence) -> bool {
-    let plan = evidence.test_plan.as_ref();
-    plan.is_some_and(|plan| plan.why.iter().any(|why| why.ends_with(crate::plan::NOT_WELL_KNOWN)))
-}
-
 /// A warning that the suite's configuration raises as an error. A run with warnings shown, not raised, makes sure; whoever
 /// defines the warning's class, when that is an installed distribution, is to blame.
 fn raised_warning(evidence: &Evidence, tests: &TestCounts) -> Cause {
@@ -104,9 +98,6 @@ pub fn cause(evidence: &Evidence, report: &PhaseReport, lines: &[&str]) -> Optio
     });
     let only_errors = tests.failed == 0 && tests.errors > 0;
     let (id, blame, decisive, confidence) = match named {
-        Some((CauseId::MissingTestDependency, _, test)) if was_dropped(evidence) => {
-            (CauseId::MissingTestDependency, Blame::Recipe, test, Confidence::Medium)
-        }
         Some((id, blame, test)) => (id, blame, test, Confidence::Medium),
         None if only_errors && report.exit == Some(2) => {
             (CauseId::CollectionError, Blame::Package, first, Confidence::High)
