@@ -6,4 +6,5 @@ mod interrupted;
 mod plain_user;
 mod real_packages;
 mod reuse;
+mod stored;
 mod support;
