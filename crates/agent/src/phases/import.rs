@@ -46,7 +46,6 @@ pub(crate) fn import(
         cell.skip(Phase::Import, "no-modules");
         return Ok(());
     }
-    let scripts = |group: &str| group == "console_scripts" || group == "gui_scripts";
     let mut names: Vec<String> = modules.iter().map(|(module, _)| format!("module:{module}")).collect();
     let entries: BTreeSet<String> = wheel
         .entry_points
@@ -57,7 +56,6 @@ pub(crate) fn import(
     names.extend(entries.into_iter().take(50));
     let programs = wheel.entry_points.iter().filter(|(group, _, _)| group == "console_scripts");
     names.extend(programs.take(10).map(|(_, name, _)| format!("script:{name}")));
-    debug_assert!(scripts("console_scripts"));
 
     let root = installation.world.root().to_path_buf();
     let world = &installation.world;

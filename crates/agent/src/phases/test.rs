@@ -8,7 +8,7 @@ use std::{
 };
 
 use wheeltapper_core::{
-    Exit, Finding, Limit, Phase, ProjectName, Reason, Runner, Status, TestCounts, TestPlan,
+    Exit, Finding, Phase, ProjectName, Reason, Runner, Status, TestCounts, TestPlan,
     metadata::Metadata,
     next_step::{NextStep, TestAttempt, Variation, mark_flaky, next_step},
     pep508_rs::{self, MarkerEnvironment},
@@ -428,7 +428,6 @@ fn could_not_run(execution: &Execution, counts: &TestCounts) -> String {
     if let Some(limit) = execution.limit {
         return format!("no test ran before the {limit} limit was hit");
     }
-    debug_assert!(execution.limit != Some(Limit::Time));
     match counts.failing.first() {
         Some(first) => format!("no test ran; {}: {}", first.id, first.message),
         None if counts.skipped > 0 => format!("all {} tests were skipped", counts.skipped),
