@@ -121,13 +121,7 @@ impl Case<'_> {
                 None => "no pytest configuration; pytest runs unittest's tests too".into(),
             });
         }
-        draft.expected = self
-            .survey
-            .tests
-            .iter()
-            .filter(|file| self.is_selected(file, &arguments))
-            .map(|file| self.collected(file, false))
-            .sum();
+        draft.expected = self.expected_below(&arguments);
         if draft.expected == 0 && !explicit.is_empty() && explicit.len() <= MOST_ARGUMENTS {
             arguments = explicit;
             draft.expected = self.survey.count();
@@ -157,6 +151,12 @@ impl Case<'_> {
             paths = if tops.len() > 10 { Vec::new() } else { tops };
         }
         paths
+    }
+
+    /// How many tests pytest collects with these arguments (or its testpaths).
+    pub(super) fn expected_below(&self, arguments: &[String]) -> u64 {
+        let selected = self.survey.tests.iter().filter(|file| self.is_selected(file, arguments));
+        selected.map(|file| self.collected(file, false)).sum()
     }
 
     /// True when pytest with these arguments (or its testpaths) comes across a file.

@@ -266,13 +266,7 @@ impl Case<'_> {
                 draft.working = Working::Empty;
             }
             let arguments = paths(&draft.command[1..]);
-            draft.expected = self
-                .survey
-                .tests
-                .iter()
-                .filter(|file| self.is_selected(file, &arguments))
-                .map(|file| self.collected(file, false))
-                .sum();
+            draft.expected = self.expected_below(&arguments);
         } else {
             draft.expected = self.survey.count();
         }
