@@ -5,6 +5,7 @@ mod document;
 mod farm;
 mod machine;
 mod peers;
+mod verdicts;
 
 use std::{
     path::{Path, PathBuf},
@@ -42,6 +43,8 @@ pub struct Options {
     repetitions: usize,
     slow_repetitions: usize,
     out: PathBuf,
+    /// Set when verdicts are compared instead of times.
+    verdicts: Option<verdicts::Verdicts>,
 }
 
 impl Options {
@@ -52,13 +55,18 @@ impl Options {
             repetitions: 5,
             slow_repetitions: 3,
             out: crate::workspace().join("docs/BENCHMARKS.md"),
+            verdicts: None,
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--full" => options.full = true,
                 "--quick" => (options.repetitions, options.slow_repetitions) = (3, 1),
                 "--out" => options.out = arguments.next().ok_or("--out needs a file")?.into(),
-                other => return Err(format!("bench does not know `{other}`")),
+                "--verdicts" => options.verdicts = Some(verdicts::Verdicts::default()),
+                other => match &mut options.verdicts {
+                    Some(verdicts) => verdicts.read(other, &mut arguments)?,
+                    None => return Err(format!("bench does not know `{other}`")),
+                },
             }
         }
         Ok(options)
@@ -134,6 +142,9 @@ pub struct Took {
 
 /// Runs the bench.
 pub fn run(options: &Options) -> ExitCode {
+    if let Some(verdicts) = &options.verdicts {
+        return verdicts::run(verdicts);
+    }
     match measure(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong) => {

@@ -28,6 +28,14 @@ cargo xtask bench [OPTIONS]
     --full               25 packages instead of 8.
     --quick              3 rounds instead of 5, 1 instead of 3 of the slow ways.
     --out FILE           Another document.
+
+cargo xtask bench --verdicts [OPTIONS]
+    The releases that an expert judged by hand (tests/verdicts), run here and compared.
+    --sample FILE        Another sample of the same form.
+    --only PROJECT       These projects of the sample only; may be repeated.
+    --jobs N             Cells at a time, instead of 1.
+    --data DIR           Keep results there.
+    --reuse              Stored results are good enough.
 ";
 
 fn main() -> ExitCode {
