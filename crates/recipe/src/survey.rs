@@ -114,6 +114,18 @@ const PERIPHERAL: &[&str] = &[
     "integration_tests_external",
 ];
 
+/// Folders of files that are copied or filled in when a project is generated.
+const TEMPLATES: &[&str] = &[
+    "template",
+    "templates",
+    "skeleton",
+    "skeletons",
+    "scaffold",
+    "scaffolds",
+    "cookiecutter",
+    "boilerplate",
+];
+
 /// True for a folder's name that says: tests.
 pub(crate) fn is_test_folder(name: &str) -> bool {
     matches!(
@@ -191,14 +203,21 @@ impl Survey {
             let Some((source, whole)) = reader.python(path) else { continue };
             let facts = Facts::of(&source, whole);
             survey.as_text += u32::from(!facts.parsed);
-            survey.place(path, facts, &installed, extra_paths);
+            survey.place(reader, path, facts, &installed, extra_paths);
         }
         survey.tests.sort_by(|a, b| a.path.cmp(&b.path));
         survey.local_modules = local_modules(reader, &survey);
         survey
     }
 
-    fn place(&mut self, path: &str, facts: Facts, installed: &BTreeSet<&str>, configured: &[String]) {
+    fn place(
+        &mut self,
+        reader: &Reader,
+        path: &str,
+        facts: Facts,
+        installed: &BTreeSet<&str>,
+        configured: &[String],
+    ) {
         let in_package = self.own.iter().any(|own| is_under(path, &own.path));
         let is_installed = self.own.iter().any(|own| {
             is_under(path, &own.path)
@@ -210,7 +229,8 @@ impl Survey {
                 && !in_package
                 && !configured
                     .iter()
-                    .any(|folder| is_under(path, folder) && !folder.trim_matches(['.', '/']).is_empty());
+                    .any(|folder| is_under(path, folder) && !folder.trim_matches(['.', '/']).is_empty())
+                || self.is_template(reader, path);
         let has_tests = file.facts.tests() > 0 && file_name(path) != "conftest.py" && is_believable(&file);
         match (has_tests, peripheral) {
             (true, true) => self.peripheral.push(file),
@@ -218,6 +238,23 @@ impl Survey {
             (false, true) => {}
             (false, false) => self.helpers.push(file),
         }
+    }
+
+    /// True for a file that is filled in for somebody else's project: a path with a placeholder in it, or one below a
+    /// folder of templates that is data of a package, not a package itself.
+    fn is_template(&self, reader: &Reader, path: &str) -> bool {
+        let below_templates = |own: &OwnModule| {
+            let mut folder = own.path.clone();
+            let inside = parent(path).strip_prefix(own.path.as_str()).unwrap_or("");
+            let mut parts = inside.split('/').filter(|part| !part.is_empty());
+            let named = parts.clone().any(|part| TEMPLATES.contains(&part.to_ascii_lowercase().as_str()));
+            named
+                && parts.any(|part| {
+                    folder = format!("{folder}/{part}");
+                    !reader.has_file(&format!("{folder}/__init__.py"))
+                })
+        };
+        path.contains("{{") || self.own.iter().any(|own| is_under(path, &own.path) && below_templates(own))
     }
 
     /// All test functions and methods of the release.
@@ -402,6 +439,25 @@ mod tests {
         let found = survey(&[("six.py", ""), ("test_six.py", TEST)], &["six"], &["six.py"]);
         assert!(found.is_flat());
         assert_eq!(found.roots(), [("test_six.py".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn tests_of_generated_projects_are_not_the_releases() {
+        let found = survey(
+            &[
+                ("p/__init__.py", ""),
+                ("p/cli/__init__.py", ""),
+                ("p/cli/templates/generate/app/tests/test_main.py", TEST),
+                ("p/cli/templates/generate/app/tests/conftest.py", ""),
+                ("p/data/tests/test_{{ label }}.py", TEST),
+                ("p/templates/__init__.py", ""),
+                ("p/templates/tests/__init__.py", ""),
+                ("p/templates/tests/test_render.py", TEST),
+            ],
+            &["p"],
+            &[],
+        );
+        assert_eq!(found.roots(), [("p/templates/tests".to_owned(), 2)]);
     }
 
     #[test]
