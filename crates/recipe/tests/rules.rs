@@ -324,3 +324,45 @@ fn every_decision_names_its_file() {
     assert!(plan.why.iter().any(|why| why.contains("pyproject.toml")), "{:?}", plan.why);
     assert!(plan.why.iter().any(|why| why.contains("tests/test_a.py:1")), "{:?}", plan.why);
 }
+
+#[test]
+fn suites_that_open_relative_paths_run_from_where_these_are_found() {
+    let test = "import os, unittest\nDATA = os.path.join('..', 'core', 'data', 'a.csv')\n\
+                class A(unittest.TestCase):\n    def test_a(self): open(DATA)\n";
+    let files = [
+        ("packages/core/data/a.csv", ""),
+        ("packages/binding/tests/__init__.py", ""),
+        ("packages/binding/tests/test_a.py", test),
+    ];
+    assert_eq!(release(&files).command(), "source-tree: (packages/binding) pytest tests");
+    let at_root = [("tests/test_a.py", "def test_a(): open('tests/a.txt')\n"), ("tests/a.txt", "")];
+    assert_eq!(release(&at_root).command(), "source-tree: pytest tests");
+}
+
+#[test]
+fn a_makefile_that_runs_the_installed_tests_is_followed() {
+    let files = [
+        (
+            "Makefile",
+            "PYTHON?=python\nUV:=$(shell uv --version)\n.PHONY: test\ntest:\n\t$(PYTHON) -m coverage run -m p.tests $(OPTIONS)\n",
+        ),
+        ("p/__init__.py", ""),
+        ("p/tests/__init__.py", "from .one import A\n"),
+        ("p/tests/one.py", UNITTEST),
+        ("p/tests/fuzz.py", UNITTEST),
+    ];
+    let plan = release(&files)
+        .installed(&["p/__init__.py", "p/tests/__init__.py", "p/tests/one.py", "p/tests/fuzz.py"])
+        .first();
+    assert_eq!(plan.command, ["python", "-m", "p.tests"]);
+    assert_eq!(plan.working, wheeltapper_core::plan::Working::Empty);
+}
+
+#[test]
+fn a_script_that_only_stands_in_for_tests_is_none() {
+    let workflow = (".github/workflows/ci.yml", "    run: python ./pass_tests.py\n");
+    let hollow = release(&[workflow, ("pass_tests.py", "\"\"\"No tests for now.\"\"\"\n")]).plans();
+    assert_eq!((hollow.plans.len(), hollow.none), (0, Some(Reason::NoTestsShipped)));
+    let real = release(&[workflow, ("pass_tests.py", "import p\np.check()\n")]).plans();
+    assert_eq!(real.plans.len(), 1);
+}

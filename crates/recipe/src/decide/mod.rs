@@ -1,6 +1,7 @@
 //! The decision: evidence in, plans out, best first. Each step is one function that says in words what it saw.
 //! `pytest` and `unittest` draft the two common runners, `ways` what the maintainers wrote down themselves.
 
+mod directory;
 mod pytest;
 mod unittest;
 mod ways;
@@ -147,6 +148,7 @@ impl Case<'_> {
             drafts.extend(self.pytest());
             drafts.extend(self.unittest());
             self.order(&mut drafts);
+            self.run_from(&mut drafts);
             if self.about.native {
                 drafts.splice(0..0, self.against_wheel());
             }

@@ -11,6 +11,7 @@ use crate::{
     invocation::Tool,
     needs::place,
     pytest_config::matches,
+    python::facts::Facts,
     survey::is_under,
     tree::file_name,
 };
@@ -38,7 +39,8 @@ impl Case<'_> {
         for way in self.ways() {
             let usable = match way.invocation.tool {
                 Tool::Django => true,
-                Tool::Script | Tool::Nose => !self.says_pytest(),
+                Tool::Nose => !self.says_pytest(),
+                Tool::Script => !self.says_pytest() && !self.is_hollow(way),
                 Tool::Pytest | Tool::Unittest => false,
             };
             if !usable {
@@ -49,6 +51,10 @@ impl Case<'_> {
             draft.expected = self.survey.count();
             draft.why.push(format!("{} ({}) runs it so", way.name, place(&way.file, way.line)));
             self.surround(&mut draft, way);
+            if self.runs_installed_module(&draft) {
+                draft.working = Working::Empty;
+                draft.why.push("its tests are installed with the package".into());
+            }
             if drafts.len() < 3 && drafts.iter().all(|other| other.command != draft.command) {
                 drafts.push(draft);
             }
@@ -57,6 +63,27 @@ impl Case<'_> {
             drafts.extend(self.django());
         }
         drafts
+    }
+
+    /// True for `python -m package.tests` and nothing else, where the wheel holds those tests: the source tree beside it
+    /// would only hide the installed copy.
+    fn runs_installed_module(&self, draft: &Draft) -> bool {
+        let [python, flag, module, rest @ ..] = draft.command.as_slice() else { return false };
+        let path = module.replace('.', "/");
+        let inside: Vec<_> =
+            self.survey.tests.iter().filter(|file| self.dotted_under(&file.path, &path)).collect();
+        python == "python"
+            && flag == "-m"
+            && draft.tool == Tool::Script
+            && draft.directory.is_empty()
+            && rest.iter().all(|word| word.starts_with('-'))
+            && !inside.is_empty()
+            && inside.iter().all(|file| file.installed)
+    }
+
+    /// True when a file of the tree is at or below this path, counted from where the package's modules begin.
+    fn dotted_under(&self, file: &str, path: &str) -> bool {
+        self.survey.own.iter().any(|own| is_under(file, &join_path(&own.folder, path)))
     }
 
     /// Every way whose script and directory are in the tree, strongest first.
@@ -70,6 +97,17 @@ impl Case<'_> {
             .collect();
         ways.sort_by_key(|way| way.tier);
         ways
+    }
+
+    /// True for a script that stands in for tests where there are none: it imports nothing, so it tests nothing.
+    fn is_hollow(&self, way: &Way) -> bool {
+        let script = way.invocation.words.iter().skip(1).find(|word| word.ends_with(".py"));
+        let source = script.and_then(|script| self.reader.python(&join_path(&way.directory, script)));
+        self.survey.count() == 0
+            && source.is_some_and(|(source, whole)| {
+                let facts = Facts::of(&source, whole);
+                facts.parsed && facts.imports.is_empty() && facts.optional.is_empty()
+            })
     }
 
     /// True when the script that a way runs is in the tree.

@@ -35,10 +35,15 @@ pub(crate) fn read(sources: &Sources, declared: &mut Declared) {
         let mut list = List::default();
         let mut first = 0;
         let mut target = String::new();
+        let mut variables: BTreeMap<&str, &str> = BTreeMap::new();
         let is_make = file_name(file).to_ascii_lowercase().ends_with("file");
         for (number, raw) in text.lines().enumerate().take(5_000) {
             let number = u32::try_from(number + 1).unwrap_or(u32::MAX);
             if is_make && !raw.starts_with(char::is_whitespace) {
+                if let Some((name, value)) = make_variable(raw) {
+                    variables.insert(name, value);
+                    continue;
+                }
                 target = raw.split(':').next().unwrap_or("").trim().to_owned();
                 continue;
             }
@@ -53,7 +58,8 @@ pub(crate) fn read(sources: &Sources, declared: &mut Declared) {
             if line.contains("${{") || line.len() > 1_000 {
                 continue;
             }
-            for command in commands(line) {
+            let line = if is_make { expanded(line, &variables) } else { line.to_owned() };
+            for command in commands(&line) {
                 if let Some(arguments) = pip_install(&command) {
                     first = if first == 0 { number } else { first };
                     take_arguments(sources, arguments, file, number, &mut list);
@@ -77,6 +83,38 @@ pub(crate) fn read(sources: &Sources, declared: &mut Declared) {
         declared.add(Tier::Ci, format!("{file} installs"), file, first, list);
     }
     declared.ways.truncate(200);
+}
+
+/// `NAME = value`, with any of make's signs for it; the first part of a rule is none.
+fn make_variable(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim_end_matches(['?', ':', '+']).trim();
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_name.then(|| (name, value.trim()))
+}
+
+/// A make line with its plain variables filled in, once; one that nobody sets is empty, as it is for make.
+fn expanded(line: &str, variables: &BTreeMap<&str, &str>) -> String {
+    let mut text = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find('$') {
+        let close = match rest[at + 1..].chars().next() {
+            Some('(') => ')',
+            Some('{') => '}',
+            _ => break,
+        };
+        let inside = &rest[at + 2..];
+        let name = inside.split(close).next().unwrap_or("");
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !is_name || name.len() == inside.len() {
+            break;
+        }
+        text.push_str(&rest[..at]);
+        text.push_str(variables.get(name).copied().unwrap_or(""));
+        rest = &inside[name.len() + 1..];
+    }
+    text.push_str(rest);
+    text
 }
 
 /// The arguments of `pip install`, however it is called.
@@ -116,5 +154,20 @@ pub(crate) fn take_arguments(
             "pip" | "setuptools" | "wheel" | "tox" | "nox" | "build" | "twine" | "codecov" | "coveralls" => {}
             text => list.take_at_root(sources.reader, sources.own, text, file, line),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_make_are_filled_in_once() {
+        let variables: BTreeMap<&str, &str> =
+            ["PYTHON ?= python3", "FLAGS := -v $(MORE)"].into_iter().filter_map(make_variable).collect();
+        let line = "$(PYTHON) -m p.tests ${FLAGS} $(UNSET)";
+        assert_eq!(expanded(line, &variables), "python3 -m p.tests -v $(MORE) ");
+        assert_eq!(expanded("echo $(shell date) $(", &variables), "echo $(shell date) $(");
+        assert_eq!(make_variable("test: a=b"), None);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ruff_python_ast::visitor::{Visitor, walk_expr};
-use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtClassDef, StmtFunctionDef, StmtTry};
+use ruff_python_ast::{ExceptHandler, Expr, ExprCall, Stmt, StmtClassDef, StmtFunctionDef, StmtTry};
 
 use super::{dotted, line_at, text, with_module};
 
@@ -49,6 +49,8 @@ pub(crate) struct Facts {
     pub django_settings: Option<String>,
     /// Starts something itself when run as a script.
     pub script: bool,
+    /// Relative paths that are opened as they stand, from wherever the tests are run; none where they change directory.
+    pub paths: BTreeSet<String>,
 }
 
 impl Facts {
@@ -78,8 +80,11 @@ fn from_tree(source: &str, body: &[Stmt]) -> Facts {
     let mut collector =
         Collector { source, facts: Facts { parsed: true, ..Facts::default() }, classes: BTreeMap::new() };
     collector.statements(body, false);
-    let mut expressions = Expressions { facts: &mut collector.facts };
+    let mut expressions = Expressions { facts: &mut collector.facts, changes_directory: false };
     expressions.visit_body(body);
+    if expressions.changes_directory {
+        collector.facts.paths.clear();
+    }
     collector.facts
 }
 
@@ -272,9 +277,45 @@ impl Collector<'_> {
     }
 }
 
-/// Looks at every expression: markers, `importorskip`, settings, imports inside functions.
+/// Looks at every expression: markers, `importorskip`, settings, imports inside functions, paths that are opened.
 struct Expressions<'f> {
     facts: &'f mut Facts,
+    changes_directory: bool,
+}
+
+/// Calls whose first argument is a path, taken as it stands.
+const OPENERS: &[&str] = &[
+    "open", "Path", "read_csv", "exists", "isfile", "isdir", "is_file", "listdir", "copy", "copyfile",
+    "copytree",
+];
+
+/// The most paths that are kept of a file.
+const MOST_PATHS: usize = 100;
+
+impl Expressions<'_> {
+    /// Notes the path that a call opens: a literal, or literals joined.
+    fn path(&mut self, call: &ExprCall, called: &str) {
+        self.changes_directory |= called == "chdir";
+        let arguments = &call.arguments.args;
+        let of_os = |function: &Expr| dotted(function).is_some_and(|name| name.ends_with("path.join"));
+        let path = if OPENERS.contains(&called) {
+            arguments.first().and_then(text_of).map(str::to_owned)
+        } else if called == "join" && of_os(&call.func) {
+            arguments.iter().map(text_of).collect::<Option<Vec<_>>>().map(|parts| parts.join("/"))
+        } else {
+            None
+        };
+        let plain = |path: &String| {
+            !path.is_empty()
+                && path.len() < 200
+                && !path.starts_with(['/', '~'])
+                && !path.contains("://")
+                && path.contains(|c: char| c.is_alphanumeric())
+        };
+        if self.facts.paths.len() < MOST_PATHS {
+            self.facts.paths.extend(path.filter(plain));
+        }
+    }
 }
 
 impl<'a> Visitor<'a> for Expressions<'_> {
@@ -316,6 +357,7 @@ impl<'a> Visitor<'a> for Expressions<'_> {
                     Expr::Name(name) => name.id.as_str(),
                     _ => "",
                 };
+                self.path(call, called);
                 match (called, first) {
                     ("parametrize", Some(names)) => {
                         let names = names.split(',').map(|name| name.trim().to_owned());
@@ -423,6 +465,15 @@ mod tests {
         assert_eq!(facts.imports, [Import { module: "a.b".into(), names: vec![], line: 1 }]);
         assert_eq!(facts.optional.iter().map(String::as_str).collect::<String>(), "cdefhi");
         assert_eq!(facts.relative, 2);
+    }
+
+    #[test]
+    fn paths_are_those_opened_as_they_stand() {
+        let source = "import os\nGRAPH = os.path.join('..', 'data', 'a.csv')\nHERE = os.path.join(os.path.dirname(__file__), 'b')\n\
+                      def test_a():\n    open('c/d.txt')\n    open('/e')\n    (HERE / 'f/g.txt').read_text()\n    ','.join('h')\n";
+        let paths = |source: &str| Facts::of(source, true).paths.into_iter().collect::<Vec<_>>().join(" ");
+        assert_eq!(paths(source), "../data/a.csv c/d.txt");
+        assert_eq!(paths(&format!("{source}os.chdir('x')\n")), "");
     }
 
     #[test]
