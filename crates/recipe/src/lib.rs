@@ -20,12 +20,14 @@ mod survey;
 mod testing;
 mod toml_file;
 mod tree;
+mod unbuilt;
 
 use std::collections::BTreeMap;
 
 use wheeltapper_core::{ProjectName, Reason, TestPlan, Version};
 
 pub use tree::{MemoryTree, SourceTree, TreeFile};
+pub use unbuilt::{Unbuilt, unbuilt};
 
 /// The version of the rules: a plan made by another is worked out again.
 pub const RECIPE_VERSION: u32 = 2;
@@ -104,6 +106,21 @@ pub struct InferredRequirement {
     pub from_table: bool,
 }
 
+/// Where a requirement of a plan comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// As it stands in the plan's requirements, or the name of an extra.
+    pub requirement: String,
+    /// What declares it (`[dependency-groups] test`); `None` when nobody does and it was inferred.
+    pub declared_by: Option<String>,
+    /// Relative to the tree's root; `METADATA` for the wheel's; `None` for what follows from the plan itself.
+    pub file: Option<String>,
+    /// Counted from 1.
+    pub line: Option<u32>,
+    /// What needs it, where it was not taken with its whole list.
+    pub needed_for: Option<String>,
+}
+
 /// How the tests may be run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plans {
@@ -119,6 +136,15 @@ pub struct Plans {
     pub ignored: Vec<Ignored>,
     /// Requirements of the plans that nobody declares.
     pub inferred: Vec<InferredRequirement>,
+    /// Where each requirement and extra of the plans comes from.
+    pub origins: Vec<Origin>,
+}
+
+impl Plans {
+    /// Where a requirement or an extra of one of the plans comes from.
+    pub fn origin(&self, requirement: &str) -> Option<&Origin> {
+        self.origins.iter().find(|origin| origin.requirement == requirement)
+    }
 }
 
 /// Works out how the tests of a release are run, best plan first. Never fails: a plan or a reason.

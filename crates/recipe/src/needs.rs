@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use wheeltapper_core::ProjectName;
 
 use crate::{
-    About, Ignored, InferredRequirement,
+    About, Ignored, InferredRequirement, Origin,
     declared::{Declaration, Declared, Tier},
     invocation::Tool,
     knowledge::{Implies, is_stdlib, plugin, providers},
     pytest_config::{PytestConfig, default_patterns, matches},
     python::facts::top,
-    requirement::{List, Specifier, specifier},
+    requirement::{List, Placed, Specifier, specifier},
     survey::{Survey, TestFile},
     tree::file_name,
 };
@@ -25,6 +25,7 @@ pub(crate) struct Needs {
     pub why: Vec<String>,
     pub inferred: Vec<InferredRequirement>,
     pub ignored: Vec<Ignored>,
+    pub origins: Vec<Origin>,
     projects: BTreeSet<ProjectName>,
 }
 
@@ -210,6 +211,13 @@ impl Needs {
             if let Some(name) = known.iter().find(|name| normal(name) == normal(extra)) {
                 if !self.extras.iter().any(|have| have == name) {
                     self.extras.push((*name).to_owned());
+                    self.origins.push(Origin {
+                        requirement: (*name).to_owned(),
+                        declared_by: Some(declaration.name.clone()),
+                        file: Some(declaration.file.clone()),
+                        line: Some(declaration.line).filter(|line| *line > 0),
+                        needed_for: None,
+                    });
                 }
                 for requirement in &basis.about.provides_extra[*name] {
                     self.projects.extend(specifier(requirement).ok().map(|specifier| specifier.project));
@@ -241,6 +249,7 @@ impl Needs {
             if !is_extra {
                 let text = constrained(&placed.specifier, constraints);
                 if !self.requirements.contains(&text) {
+                    self.origins.push(declared(&text, &declaration.name, placed, None));
                     taken.push(text.clone());
                     self.requirements.push(text);
                 }
@@ -261,13 +270,23 @@ impl Needs {
             return;
         }
         self.projects.insert(name.clone());
-        if let Some((specifier, place)) = declared_elsewhere(basis, &name) {
-            self.why.push(format!("requirement {} from {place}: {because}", specifier.text));
-            self.requirements.push(specifier.text);
+        if let Some((list, placed)) = declared_elsewhere(basis, &name) {
+            let text = placed.specifier.text.clone();
+            let place = place(&placed.file, placed.line);
+            self.why.push(format!("requirement {text} from {} ({place}): {because}", list.name));
+            self.origins.push(declared(&text, &list.name, placed, Some(because)));
+            self.requirements.push(text);
             return;
         }
         self.why.push(format!("requirement {project} inferred: {because}"));
         self.requirements.push(project.to_owned());
+        self.origins.push(Origin {
+            requirement: project.to_owned(),
+            declared_by: None,
+            file: at.map(|(file, _)| file.to_owned()),
+            line: at.and_then(|(_, line)| line),
+            needed_for: Some(because.to_owned()),
+        });
         if let Some((file, line)) = at {
             self.inferred.push(InferredRequirement {
                 project: name,
@@ -298,20 +317,24 @@ fn constrained(specifier: &Specifier, constraints: &[Specifier]) -> String {
     }
 }
 
-fn declared_elsewhere(basis: &Basis, project: &ProjectName) -> Option<(Specifier, String)> {
+/// The origin of a requirement that a list declares.
+fn declared(requirement: &str, list: &str, placed: &Placed, needed_for: Option<&str>) -> Origin {
+    Origin {
+        requirement: requirement.to_owned(),
+        declared_by: Some(list.to_owned()),
+        file: Some(placed.file.clone()),
+        line: Some(placed.line).filter(|line| *line > 0),
+        needed_for: needed_for.map(str::to_owned),
+    }
+}
+
+fn declared_elsewhere<'a>(basis: &Basis<'a>, project: &ProjectName) -> Option<(&'a Declaration, &'a Placed)> {
     let mut lists: Vec<&Declaration> = basis.declared.lists.iter().collect();
     lists.sort_by_key(|list| list.tier);
-    for declaration in lists {
-        if let Some(placed) =
-            declaration.list.specifiers.iter().find(|placed| placed.specifier.project == *project)
-        {
-            return Some((
-                placed.specifier.clone(),
-                format!("{} ({})", declaration.name, place(&placed.file, placed.line)),
-            ));
-        }
-    }
-    None
+    lists.into_iter().find_map(|list| {
+        let placed = list.list.specifiers.iter().find(|placed| placed.specifier.project == *project)?;
+        Some((list, placed))
+    })
 }
 
 /// The files whose imports must work: tests, conftests, and the helpers that those import.
@@ -481,14 +504,15 @@ fn imported(basis: &Basis, needs: &mut Needs) {
         }
         let because = format!("{file}:{line} imports {module}");
         // As declared in a weaker list, whatever it is called there.
-        let declared = basis
+        let weaker = basis
             .declared
             .lists
             .iter()
             .filter(|list| list.tier != Tier::Cibuildwheel || basis.about.native)
-            .flat_map(|list| &list.list.specifiers)
-            .find(|placed| provides(&placed.specifier.project, module));
-        if let Some(placed) = declared {
+            .flat_map(|list| list.list.specifiers.iter().map(move |placed| (list, placed)))
+            .find(|(_, placed)| provides(&placed.specifier.project, module));
+        if let Some((list, placed)) = weaker {
+            needs.origins.push(declared(&placed.specifier.text, &list.name, placed, Some(&because)));
             needs.projects.insert(placed.specifier.project.clone());
             needs.requirements.push(placed.specifier.text.clone());
             needs.why.push(format!(
@@ -511,6 +535,13 @@ fn imported(basis: &Basis, needs: &mut Needs) {
             continue;
         }
         needs.why.push(format!("requirement {project} inferred: {because}"));
+        needs.origins.push(Origin {
+            requirement: project.to_string(),
+            declared_by: None,
+            file: Some(file.to_owned()),
+            line: Some(line),
+            needed_for: Some(format!("import {module}")),
+        });
         needs.requirements.push(project.to_string());
         needs.inferred.push(InferredRequirement {
             from_table: !providers(module).is_empty(),

@@ -217,11 +217,16 @@ impl Case<'_> {
         };
         for draft in drafts {
             let preferred = draft.preferred.as_deref();
-            let Needs { requirements, extras, why, inferred, ignored, .. } =
+            let Needs { requirements, extras, why, inferred, ignored, origins, .. } =
                 needs(&basis, draft.tool, preferred);
             for one in inferred {
                 if !plans.inferred.contains(&one) {
                     plans.inferred.push(one);
+                }
+            }
+            for one in origins {
+                if !plans.origins.contains(&one) {
+                    plans.origins.push(one);
                 }
             }
             for one in ignored {
