@@ -36,6 +36,9 @@ pub enum Command {
         /// The project.
         project: String,
     },
+    /// Show how a release's tests would be run, and why, without running anything of it
+    #[command(after_help = RECIPE_EXAMPLES)]
+    Recipe(RecipeArguments),
     /// Print the log of a result, whole or one phase of it
     Log {
         /// The project.
@@ -96,6 +99,38 @@ const RUN_EXAMPLES: &str = "Examples:
   wheeltapper run ./dist/mine-1.0.tar.gz     a release before it is published
   wheeltapper run --top 100 --format json    one record a line as cells settle
   wheeltapper run . --fail-on test-failed,build-failed    for CI: exit code 1 when one is found";
+
+const RECIPE_EXAMPLES: &str = "Examples:
+  wheeltapper recipe attrs                     the newest release, on the newest Python here
+  wheeltapper recipe requests==2.32.0 --python 3.12
+  wheeltapper recipe ./dist/mine-1.0.tar.gz    a release before it is published
+  wheeltapper recipe . --format json           a checkout, for scripts";
+
+/// Arguments of `recipe`.
+#[derive(Debug, Args)]
+pub struct RecipeArguments {
+    /// A project, project==version, or the path of an sdist or a checkout
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// The environment, as `env list` names it [default: the newest supported Python found]
+    #[arg(long = "env", value_name = "NAME", conflicts_with = "python")]
+    pub environment: Option<String>,
+    /// A Python version, by prefix: 3.13 or 3.13.0
+    #[arg(long, value_name = "VERSION")]
+    pub python: Option<String>,
+    /// How the plans are printed
+    #[arg(long, value_enum, default_value_t = RecipeFormat::Text)]
+    pub format: RecipeFormat,
+}
+
+/// How plans are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RecipeFormat {
+    /// For people.
+    Text,
+    /// One object.
+    Json,
+}
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]

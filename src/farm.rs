@@ -17,7 +17,7 @@ use wheeltapper_agent::{
     environment::{Platform, environments},
     interpreter::{self, Found},
 };
-use wheeltapper_core::{Limits, Popularity};
+use wheeltapper_core::{Limits, Popularity, environment::Containment};
 use wheeltapper_index::{
     Client, ClientOptions, Configuration, Files, FilesOptions, LocalFile, Proxy, ProxyOptions, Surroundings,
     Uv,
@@ -142,6 +142,49 @@ impl Farm {
             store,
             started,
             _serving: serving,
+        })
+    }
+}
+
+/// What looking at releases needs: the index and the store of files, and no sandbox, since nothing is run.
+pub struct Reading {
+    /// Runs what is asynchronous.
+    pub runtime: Runtime,
+    /// The index.
+    pub index: Index,
+    /// Unpacked sdists.
+    pub layers: Layers,
+    /// A folder for temporary files.
+    pub work: wheeltapper_agent::Work,
+    /// The environments of this host, oldest Python first.
+    pub environments: Vec<HostEnvironment>,
+}
+
+impl Reading {
+    /// Opens what is there; starts nothing.
+    pub fn open(paths: &Paths) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let found = interpreter::discover(&Paths::places(&[]));
+        let surroundings = Surroundings::of_process();
+        let executables: Vec<PathBuf> = found
+            .iter()
+            .filter_map(|found| Some(found.interpreter.as_ref().ok()?.executable.clone()))
+            .collect();
+        let configuration = handle.block_on(async {
+            let here = Uv::find(&surroundings, &paths.data).await;
+            Configuration::read(&surroundings, here.as_ref().map(|uv| uv.path.as_path()), &executables).await
+        })?;
+        let options = ClientOptions { cache: Some(paths.data.join("pages")), ..ClientOptions::default() };
+        let client = Client::new(configuration, options)?;
+        let files = Files::open(&paths.data, FilesOptions::default())?;
+        let proxy = Proxy::new(client.clone(), files.clone(), ProxyOptions::default());
+        Ok(Reading {
+            index: Index { handle, client, files, proxy },
+            layers: Layers::open(&paths.data.join("layers"))?,
+            work: wheeltapper_agent::Work::open(&paths.runtime().join("work"))?,
+            environments: environments(&found, &Platform::of_host(), "", &Containment::default()),
+            runtime,
         })
     }
 }

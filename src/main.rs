@@ -40,6 +40,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Run(run) => commands::run::run(&paths()?, &run),
         Command::Show { project } => commands::show::show(&paths()?, &project),
+        Command::Recipe(recipe) => commands::recipe::recipe(&paths()?, &recipe),
         Command::Log { project, environment, phase } => {
             commands::log::log(&paths()?, &project, &environment, phase)
         }

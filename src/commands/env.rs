@@ -23,13 +23,7 @@ pub fn env(_paths: &Paths, command: &EnvCommand) -> Result<Exit, Failure> {
 
 fn list() -> Result<Exit, Failure> {
     let found = interpreter::discover(&Paths::places(&[]));
-    let none = Containment {
-        sandbox: String::new(),
-        cgroup: String::new(),
-        network: String::new(),
-        privileged: false,
-    };
-    let named = environments(&found, &Platform::of_host(), "", &none);
+    let named = environments(&found, &Platform::of_host(), "", &Containment::default());
     let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
     let mut rows = vec![["NAME", "VERSION", "FOUND", "PATH", "USABLE"].map(str::to_owned)];
     for one in &found {

@@ -14,6 +14,7 @@ pub mod interpreter;
 mod job;
 mod layers;
 mod phases;
+pub mod recipe;
 mod requirement;
 mod resolve;
 mod source;

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256;
 
-/// Which limits held and how a cell was contained.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Which limits held and how a cell was contained. By default nothing is said of it: nothing was run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Containment {
     /// `full`, `reduced` or `none`.
     pub sandbox: String,

@@ -18,7 +18,9 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use measures::{bytes, seconds};
 pub use site::{Mode, Report, ReportFile, ReportOptions, cell_log_path, project_path};
-pub use terminal::{matrix, reasons, record_text, summary};
+pub use terminal::{
+    Ground, Need, PlanView, RecipeView, Unused, matrix, reasons, recipe_text, record_text, summary,
+};
 pub use text::visible;
 
 /// What can go wrong when results become reading.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use wheeltapper_core::{Finding, Phase, Status, evidence::ImportResult};
+use wheeltapper_core::{Finding, Phase, Status, evidence::ImportResult, metadata::Metadata};
 
 use crate::{
     cell::{Cell, Step, WheelAtHand},
@@ -41,7 +41,7 @@ pub(crate) fn import(
     installation: &mut Installation,
 ) -> Result<(), Error> {
     cell.begin(Phase::Import);
-    let modules = modules(wheel);
+    let modules = modules(&wheel.metadata, &wheel.installs);
     if modules.is_empty() {
         cell.skip(Phase::Import, "no-modules");
         return Ok(());
@@ -143,15 +143,15 @@ fn judge(cell: &mut Cell<'_>, modules: &[(String, bool)], lines: &[Line<'_>]) {
 
 /// The modules to import, each with whether its failure decides: names from metadata (PEP 794) where given, else every
 /// top-level module and package, every extension module, and of namespace packages the first real ones.
-pub(crate) fn modules(wheel: &WheelAtHand) -> Vec<(String, bool)> {
+pub(crate) fn modules(metadata: &Metadata, installs: &[String]) -> Vec<(String, bool)> {
     let mut names: BTreeSet<String> = BTreeSet::new();
-    if wheel.metadata.import_names.is_empty() {
-        let paths: Vec<&str> = wheel.installs.iter().map(String::as_str).collect();
+    if metadata.import_names.is_empty() {
+        let paths: Vec<&str> = installs.iter().map(String::as_str).collect();
         for path in &paths {
             names.extend(module_of(path, &paths));
         }
     } else {
-        names.extend(wheel.metadata.import_names.iter().cloned());
+        names.extend(metadata.import_names.iter().cloned());
     }
     let stray_alone = names.iter().all(|name| is_stray(name));
     let mut modules: Vec<(String, bool)> =
@@ -211,17 +211,10 @@ fn is_extension(file: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wheeltapper_core::metadata::Metadata;
 
     fn names(paths: &[&str]) -> Vec<(String, bool)> {
-        modules(&WheelAtHand {
-            filename: String::new(),
-            path: "".into(),
-            metadata: Metadata::default(),
-            installs: paths.iter().map(|path| (*path).to_owned()).collect(),
-            entry_points: Vec::new(),
-            native: false,
-        })
+        let installs: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+        modules(&Metadata::default(), &installs)
     }
 
     #[test]

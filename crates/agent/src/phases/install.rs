@@ -110,7 +110,7 @@ fn is_bound_to_one_python(path: &str) -> bool {
 }
 
 /// Where a member of a wheel lands below site-packages (PEP 427); `None` for folders and what lands elsewhere.
-fn below_site_packages(member: &str) -> Option<String> {
+pub(crate) fn below_site_packages(member: &str) -> Option<String> {
     if member.ends_with('/') {
         return None;
     }

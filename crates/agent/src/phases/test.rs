@@ -2,19 +2,16 @@
 //! start gives way to the next one; a plan whose tests fail does not.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
 };
 
 use wheeltapper_core::{
-    Exit, Finding, Phase, ProjectName, Reason, Runner, Status, TestCounts, TestPlan,
-    metadata::Metadata,
+    Exit, Finding, Phase, Reason, Runner, Status, TestCounts, TestPlan,
     next_step::{NextStep, TestAttempt, Variation, mark_flaky, next_step},
-    pep508_rs::{self, MarkerEnvironment},
     plan::Working,
 };
-use wheeltapper_recipe::{About, Interpreter, Plans, plan};
+use wheeltapper_recipe::Plans;
 use wheeltapper_sandbox::{CELL_PATH, Execution, World};
 
 use crate::{
@@ -24,6 +21,7 @@ use crate::{
     events::{Events, read_events},
     job::Purpose,
     phases::install::Installation,
+    recipe::{self, Installs},
     resolve::Question,
     source::Source,
 };
@@ -88,81 +86,14 @@ fn skip(cell: &mut Cell<'_>, reason: Reason) -> Result<(), Error> {
 }
 
 fn plans(cell: &Cell<'_>, source: &Source, wheel: &WheelAtHand) -> Plans {
-    let mut plans = made_plans(cell, source, wheel);
-    // A requirement that nobody declares is a guess; a project that nobody knows is not installed on a guess.
-    let own: Vec<ProjectName> = wheel
-        .metadata
-        .requires_dist
-        .iter()
-        .filter_map(|text| text.parse::<pep508_rs::Requirement>().ok()?.name.as_ref().parse().ok())
-        .collect();
-    let unknown: Vec<_> = plans
-        .inferred
-        .iter()
-        .filter(|one| !one.from_table && !own.contains(&one.project))
-        .filter(|one| cell.agent.popularity.rank(&one.project).is_none())
-        .collect();
-    for plan in &mut plans.plans {
-        for guess in &unknown {
-            let is_guess = |text: &String| {
-                text.parse::<pep508_rs::Requirement>()
-                    .is_ok_and(|one| one.name.as_ref() == guess.project.as_str())
-            };
-            plan.requirements.retain(|text| !is_guess(text));
-            plan.why.push(format!(
-                "{} needs {}, which no well-known project is called",
-                guess.needed_for, guess.project
-            ));
-        }
-    }
-    plans
-}
-
-fn made_plans(cell: &Cell<'_>, source: &Source, wheel: &WheelAtHand) -> Plans {
-    let import_names = cell.evidence.imports.iter().map(|import| import.module.clone()).collect();
-    plan(
-        source,
-        &About {
-            project: &cell.job.release.project,
-            version: &cell.version,
-            import_names,
-            installed_files: wheel.installs.clone(),
-            native: wheel.native,
-            runtime_requirements: wheel
-                .metadata
-                .requires_dist
-                .iter()
-                .filter(|text| !text.contains("extra"))
-                .cloned()
-                .collect(),
-            provides_extra: extras(&wheel.metadata, &cell.job.environment.interpreter.markers),
-            interpreter: recipe_interpreter(cell),
-        },
-    )
-}
-
-/// Each extra with the requirements that it adds here.
-fn extras(metadata: &Metadata, markers: &MarkerEnvironment) -> BTreeMap<String, Vec<String>> {
-    let plain: Vec<String> = metadata.requirements(markers, &[]).map(texts).unwrap_or_default();
-    let added = |extra: &String| {
-        let names: Vec<_> = extra.parse().into_iter().collect();
-        let all = metadata.requirements(markers, &names).map(texts).unwrap_or_default();
-        all.into_iter().filter(|text| !plain.contains(text)).collect()
+    let installs = Installs {
+        metadata: wheel.metadata.clone(),
+        files: wheel.installs.clone(),
+        modules: cell.evidence.imports.iter().map(|import| import.module.clone()).collect(),
+        native: wheel.native,
     };
-    metadata.provides_extra.iter().map(|extra| (extra.clone(), added(extra))).collect()
-}
-
-fn texts(requirements: Vec<pep508_rs::Requirement>) -> Vec<String> {
-    requirements.iter().map(ToString::to_string).collect()
-}
-
-fn recipe_interpreter(cell: &Cell<'_>) -> Interpreter {
-    let interpreter = &cell.job.environment.interpreter;
-    Interpreter {
-        version: interpreter.minor(),
-        implementation: interpreter.implementation.clone(),
-        platform: interpreter.markers.sys_platform().to_owned(),
-    }
+    let (project, version) = (&cell.job.release.project, &cell.version);
+    recipe::plans(source, project, version, &installs, &cell.job.environment, &cell.agent.popularity)
 }
 
 fn attempt(

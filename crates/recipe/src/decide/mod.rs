@@ -108,7 +108,11 @@ impl Case<'_> {
             });
         }
         for list in &self.declared.lists {
-            let says = format!("{} asks for {} requirements", list.name, list.list.specifiers.len());
+            let count = list.list.specifiers.len();
+            let says = match count {
+                1 => format!("{} asks for 1 requirement", list.name),
+                _ => format!("{} asks for {count} requirements", list.name),
+            };
             evidence.push(Evidence {
                 file: list.file.clone(),
                 line: Some(list.line),

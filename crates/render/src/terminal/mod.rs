@@ -3,10 +3,12 @@
 pub(crate) mod grid;
 mod paint;
 mod reasons;
+mod recipe;
 mod record;
 
 pub use grid::matrix;
 pub(crate) use reasons::counted;
 pub use reasons::{reasons, summary};
+pub use recipe::{Ground, Need, PlanView, RecipeView, Unused, recipe_text};
 pub use record::record_text;
 pub(crate) use record::test_counts;
