@@ -324,7 +324,7 @@ impl Agent {
                     // What was built inside a sandbox is no file of the index: the same versions are built again.
                     let pins = |wheel: &LockedWheel| format!("{}=={}", wheel.project, wheel.version);
                     let requirements = wheels.iter().map(pins).collect();
-                    let pinned = Question { requirements, constraints: Vec::new() };
+                    let pinned = Question { requirements, ..Question::default() };
                     return self.prepare_inside(job, slot, base, &pinned);
                 }
                 Resolution::Locked(wheels.to_vec())
@@ -333,6 +333,9 @@ impl Agent {
         };
         match resolution {
             Resolution::Impossible(words) => Ok(Prepared::Impossible { words, limit: None }),
+            Resolution::NeedsBuild(words) if question.until.is_some() => {
+                Ok(Prepared::Impossible { words, limit: None })
+            }
             Resolution::NeedsBuild(_) => self.prepare_inside(job, slot, base, question),
             Resolution::Locked(wheels) => {
                 let wanted: Vec<&LockedWheel> =

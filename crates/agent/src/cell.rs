@@ -99,6 +99,7 @@ pub fn blank_evidence(job: &Job) -> Evidence {
         tests: None,
         leftovers: Vec::new(),
         attempts: Vec::new(),
+        fix: None,
         foreign_writes: Vec::new(),
         installed: Vec::new(),
         classifiers: Vec::new(),

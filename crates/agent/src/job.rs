@@ -56,6 +56,17 @@ impl Release {
             Artifact::Wheel => self.wheel.as_ref(),
         }
     }
+
+    /// The end of the day on which this release was uploaded, as RFC 3339: 24 hours after the first of the files that this
+    /// environment would use, so that what was released with it is there. `None` when the index does not say.
+    pub fn day_of_upload(&self) -> Option<String> {
+        let times = self.sdist.iter().chain(&self.wheel).filter_map(|origin| match origin {
+            Origin::Index(file) => file.upload_time,
+            Origin::Local { .. } => None,
+        });
+        let day = jiff::SignedDuration::from_hours(24);
+        times.min().and_then(|time| time.checked_add(day).ok()).map(|time| time.to_string())
+    }
 }
 
 /// Where a file comes from.

@@ -40,12 +40,14 @@ pub enum Resolution {
 }
 
 /// A question to the resolver.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Question {
     /// Requirement specifiers (PEP 508).
     pub requirements: Vec<String>,
     /// Constraints: versions that are already decided.
     pub constraints: Vec<String>,
+    /// The moment whose index answers, as RFC 3339; `None` for today's. Nothing is then built.
+    pub until: Option<String>,
 }
 
 /// One answer, being asked for while the lock is held.
@@ -57,6 +59,7 @@ impl Question {
         Ok(Question {
             requirements: requirement::plain(&self.requirements)?,
             constraints: requirement::plain(&self.constraints)?,
+            until: self.until.clone(),
         })
     }
 
@@ -177,6 +180,7 @@ impl Resolver {
             .arg(&self.index)
             .arg("--constraints")
             .arg(constraints.path())
+            .args(question.until.iter().flat_map(|until| ["--exclude-newer", until]))
             .env_clear()
             .env("UV_CACHE_DIR", &self.cache)
             .env("HOME", &self.cache)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Sha256,
     environment::Environment,
+    fix::Fix,
     next_step::TestAttempt,
     outcome::Reason,
     phase::{Phase, PhaseReport},
@@ -127,7 +128,11 @@ pub struct Evidence {
     /// What they counted.
     pub tests: Option<TestCounts>,
     /// Further runs of the tests, made to tell the cause.
+    #[serde(default)]
     pub attempts: Vec<TestAttempt>,
+    /// A change of one line with which it works, when one was found.
+    #[serde(default)]
+    pub fix: Option<Fix>,
     /// Files of the release that stayed after it was removed.
     pub leftovers: Vec<String>,
     /// Files written outside the environment's prefix, HOME aside where the phase may.

@@ -1,11 +1,17 @@
 //! What to do next in a cell whose tests failed: settle it, or run them once more to tell the cause. Pure: the agent asks,
 //! runs, and asks again; one report carries all attempts. A second run never turns a failure into a pass.
 
+use std::{collections::BTreeSet, sync::OnceLock};
+
+use pep440_rs::Version;
+use regex::RegexSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cause::{Blame, Cause, Confidence, Dependency},
     evidence::Evidence,
     phase::{Phase, Status},
+    project::ProjectName,
     tests_report::TestCounts,
     words::words,
 };
@@ -17,7 +23,30 @@ words! {
         Same = "same",
         /// Warnings are shown, not raised: tells a new deprecation from a defect.
         WarningsAtDefault = "warnings-at-default",
+        /// The tests' requirements are as of the release's upload; the runtime requirements stay.
+        Dated = "dated",
+        /// All requirements are as of the release's upload.
+        DatedRuntime = "dated-runtime",
+        /// One distribution has an upper bound; the rest is as it is today.
+        Bound = "bound",
+        /// One requirement more.
+        Requirement = "requirement",
+        /// Without the tests that say of themselves that they want a network.
+        WithoutNetwork = "without-network",
+        /// The failing tests alone, one run for them and nothing else.
+        Alone = "alone",
     }
+}
+
+/// A distribution that another version of was installed in a further attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Its project.
+    pub project: ProjectName,
+    /// The version of the first run; null when it was not installed there.
+    pub first: Option<String>,
+    /// The version of this attempt; null when it was not installed here.
+    pub now: Option<String>,
 }
 
 /// A further run of the tests.
@@ -25,10 +54,20 @@ words! {
 pub struct TestAttempt {
     /// How it differed.
     pub variation: Variation,
+    /// The phase that was run again.
+    #[serde(default = "test_phase")]
+    pub phase: Phase,
     /// How it ended.
     pub status: Status,
     /// What it counted.
     pub tests: TestCounts,
+    /// The distributions that differed from those of the first run.
+    #[serde(default)]
+    pub changed: Vec<Changed>,
+}
+
+const fn test_phase() -> Phase {
+    Phase::Test
 }
 
 /// What the agent does next.
@@ -43,24 +82,50 @@ pub enum NextStep {
 /// The longest test phase that is run again, in seconds: a suite that takes longer is believed the first time.
 const LONGEST: f64 = 60.0;
 
-/// Decides from the evidence so far. `test_wall_s` is what the first run of the tests took.
-pub fn next_step(evidence: &Evidence, test_wall_s: f64) -> NextStep {
+/// Decides from the evidence so far. `test_wall_s` is what the first run of the tests took; `tried` are the variations that
+/// were asked for already, also those that made no difference and were not run.
+pub fn next_step(evidence: &Evidence, test_wall_s: f64, tried: &[Variation]) -> NextStep {
     let failed = evidence.phases.get(&Phase::Test).filter(|report| report.status == Status::Failed);
     let (Some(report), Some(tests)) = (failed, &evidence.tests) else { return NextStep::Settled };
     if report.limit.is_some() || report.signal.is_some() || tests.failing.is_empty() || test_wall_s > LONGEST
     {
         return NextStep::Settled;
     }
-    let tried = |variation| evidence.attempts.iter().any(|attempt| attempt.variation == variation);
-    let warnings = tests.failing.iter().filter(|test| is_warning(&test.message)).count();
-    if warnings * 2 > tests.failing.len() {
-        return if tried(Variation::WarningsAtDefault) {
-            NextStep::Settled
-        } else {
-            NextStep::TestAgain(Variation::WarningsAtDefault)
-        };
+    wanted(evidence, tests)
+        .into_iter()
+        .find(|variation| !tried.contains(variation))
+        .map_or(NextStep::Settled, NextStep::TestAgain)
+}
+
+/// What tells more of these failures, in order.
+fn wanted(evidence: &Evidence, tests: &TestCounts) -> Vec<Variation> {
+    if mostly(tests, is_warning) {
+        return vec![Variation::WarningsAtDefault];
     }
-    if tried(Variation::Same) { NextStep::Settled } else { NextStep::TestAgain(Variation::Same) }
+    let mut wanted = vec![Variation::Same];
+    let again = evidence.attempts.iter().find(|attempt| attempt.variation == Variation::Same);
+    let Some(again) = again else { return wanted };
+    if again.status == Status::Passed {
+        // What fails only beside the others depends on them, on their order or on the load.
+        wanted.push(Variation::Alone);
+        return wanted;
+    }
+    if mostly(tests, says_its_cause) {
+        return wanted;
+    }
+    if tests.failing.iter().any(|test| of_test_tools(&test.message)) {
+        wanted.push(Variation::Dated);
+    }
+    wanted.push(Variation::DatedRuntime);
+    let dated = evidence.attempts.iter().find(|attempt| attempt.variation == Variation::DatedRuntime);
+    if dated.is_some_and(|attempt| cures(tests, attempt)) && !wanted.contains(&Variation::Dated) {
+        wanted.push(Variation::Dated);
+    }
+    wanted
+}
+
+fn mostly(tests: &TestCounts, is: fn(&str) -> bool) -> bool {
+    tests.failing.iter().filter(|test| is(&test.message)).count() * 2 > tests.failing.len()
 }
 
 /// True for the message of a warning that was raised as an error: `DeprecationWarning: …`, `a.b.SomeWarning: …`.
@@ -69,6 +134,139 @@ pub fn is_warning(message: &str) -> bool {
     let name = class.trim_start_matches("E ").trim().rsplit('.').next().unwrap_or("");
     name.ends_with("Warning") && name.chars().all(char::is_alphanumeric)
         || name.starts_with("PytestRemovedIn")
+}
+
+/// True for a message that no version of any distribution explains: a network, a display, a service, a module that nobody
+/// installed.
+fn says_its_cause(message: &str) -> bool {
+    static SET: OnceLock<RegexSet> = OnceLock::new();
+    SET.get_or_init(|| {
+        RegexSet::new([
+            r"(?:Name or service not known|Temporary failure in name resolution|NameResolutionError|Network is unreachable)",
+            r"(?:gaierror|Connection refused|no \$DISPLAY|cannot open display)",
+            r"ModuleNotFoundError: No module named",
+        ])
+        .expect("literal patterns compile")
+    })
+    .is_match(message)
+}
+
+/// True for a message that speaks of what test tools offer, rather than of the package.
+fn of_test_tools(message: &str) -> bool {
+    static SET: OnceLock<RegexSet> = OnceLock::new();
+    SET.get_or_init(|| {
+        RegexSet::new([
+            r"(?i)\bpytest|\bhypothesis|\bxdist|\bfixture\b|\bnose\b|\bunittest\b|\bmock\b",
+            r"yield tests were removed|marks? applied|collection|ScopeMismatch|event_loop",
+            r"takes no arguments|unexpected keyword argument",
+        ])
+        .expect("literal patterns compile")
+    })
+    .is_match(message)
+}
+
+/// True when none of the first run's failures is one of this attempt's, and the attempt reached as many tests.
+pub fn cures(first: &TestCounts, attempt: &TestAttempt) -> bool {
+    let failing: BTreeSet<&str> = attempt.tests.failing.iter().map(|test| test.id.as_str()).collect();
+    let reached = |tests: &TestCounts| tests.ran() + tests.skipped;
+    attempt.phase == Phase::Test
+        && attempt.tests.ran() > 0
+        && reached(&attempt.tests) * 10 >= reached(first) * 9
+        && attempt.tests.failing.len() < first.failing.len().max(1)
+        && !first.failing.iter().any(|test| failing.contains(test.id.as_str()))
+}
+
+/// The distribution whose newer version makes the tests fail, when further attempts showed it. The outer `None`: they did
+/// not; the inner: some distribution, which one was not found out.
+pub fn guilty(evidence: &Evidence) -> Option<Option<Dependency>> {
+    let tests = evidence.tests.as_ref()?;
+    let cured = |variations: &[Variation]| {
+        evidence
+            .attempts
+            .iter()
+            .rev()
+            .find(|attempt| variations.contains(&attempt.variation) && cures(tests, attempt))
+    };
+    let dependency = |changed: &Changed| Dependency {
+        project: changed.project.to_string(),
+        version: changed.first.clone(),
+    };
+    if let Some(bound) = cured(&[Variation::Bound]) {
+        return Some(bound.changed.first().map(dependency));
+    }
+    let dated = cured(&[Variation::Dated, Variation::DatedRuntime])?;
+    Some(match dated.changed.as_slice() {
+        [only] => Some(dependency(only)),
+        _ => None,
+    })
+}
+
+/// A cause with what further attempts add to it: the dependency that they showed to be guilty, and what passes alone.
+pub fn sharpened(evidence: &Evidence, mut cause: Cause) -> Cause {
+    if cause.phase != Phase::Test {
+        return cause;
+    }
+    if let Some(dependency) = guilty(evidence) {
+        let said = match &dependency {
+            Some(Dependency { project, version: Some(version) }) => {
+                format!("with a {project} older than {version} these tests pass")
+            }
+            Some(_) | None => "with the dependencies of its day these tests pass".to_owned(),
+        };
+        cause.detail = format!("{}; {said}", cause.detail);
+        (cause.blame, cause.dependency) = (Blame::Dependency, dependency.or(cause.dependency));
+        cause.confidence = Confidence::High;
+    }
+    let passed = |wanted| {
+        evidence
+            .attempts
+            .iter()
+            .any(|attempt| attempt.variation == wanted && attempt.status == Status::Passed)
+    };
+    if passed(Variation::Same) {
+        let alone = if passed(Variation::Alone) { "; so it does alone" } else { "" };
+        cause.detail = format!("{}; run again on the same inputs it passes{alone}", cause.detail);
+        cause.confidence = Confidence::Low;
+    }
+    cause
+}
+
+/// The upper bound that keeps a distribution below what changed since: below the next major version where that differs, else
+/// below the next minor one, else below the version itself. `None` where it did not get newer.
+pub fn bound(changed: &Changed) -> Option<String> {
+    let first: Version = changed.first.as_ref()?.parse().ok()?;
+    let dated: Version = changed.now.as_ref()?.parse().ok()?;
+    if dated >= first {
+        return None;
+    }
+    let part = |version: &Version, at: usize| version.release().get(at).copied().unwrap_or(0);
+    let (major, minor) = (part(&dated, 0), part(&dated, 1));
+    let below = if part(&first, 0) > major {
+        (major + 1).to_string()
+    } else if part(&first, 1) > minor {
+        format!("{major}.{}", minor + 1)
+    } else {
+        first.to_string()
+    };
+    Some(format!("{}<{below}", changed.project))
+}
+
+/// The changes in the order of suspicion: those that a failing test's message names, then tools that run tests, then those
+/// whose major version changed, then the rest.
+pub fn suspects(tests: &TestCounts, changed: &[Changed]) -> Vec<Changed> {
+    let named = |one: &Changed| {
+        let module = one.project.as_str().replace('-', "_");
+        tests.failing.iter().take(20).any(|test| test.message.to_lowercase().contains(&module))
+    };
+    let major = |text: &Option<String>| {
+        let version: Option<Version> = text.as_ref().and_then(|text| text.parse().ok());
+        version.map(|version| version.release().first().copied())
+    };
+    let mut suspects: Vec<Changed> = changed.iter().filter(|one| bound(one).is_some()).cloned().collect();
+    suspects.sort_by_key(|one| {
+        (!named(one), one.project.as_str() != "pytest", major(&one.first) == major(&one.now))
+    });
+    suspects
 }
 
 /// Marks each failing test that a run on identical inputs confirms or does not.
@@ -96,6 +294,28 @@ pub fn flaky_rate(evidence: &Evidence) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests_report::FailingTest;
+
+    fn counts(passed: u64, failing: &[(&str, &str)]) -> TestCounts {
+        let failing: Vec<FailingTest> = failing
+            .iter()
+            .map(|(id, message)| FailingTest {
+                id: (*id).to_owned(),
+                message: (*message).to_owned(),
+                seconds: None,
+                flaky: None,
+            })
+            .collect();
+        TestCounts { passed, failed: failing.len() as u64, failing, ..TestCounts::default() }
+    }
+
+    fn changed(project: &str, first: &str, now: &str) -> Changed {
+        Changed {
+            project: project.parse().unwrap(),
+            first: Some(first.to_owned()),
+            now: Some(now.to_owned()),
+        }
+    }
 
     #[test]
     fn knows_a_raised_warning() {
@@ -103,5 +323,37 @@ mod tests {
         assert!(is_warning("pytest.PytestRemovedIn9Warning: Marks applied to fixtures have no effect"));
         assert!(!is_warning("AssertionError: no Warning: raised"));
         assert!(!is_warning("assert 1 == 2"));
+    }
+
+    #[test]
+    fn an_attempt_cures_only_what_it_reached() {
+        let first = counts(8, &[("a", "x"), ("b", "x")]);
+        let attempt = |tests| TestAttempt {
+            variation: Variation::Dated,
+            phase: Phase::Test,
+            status: Status::Passed,
+            tests,
+            changed: Vec::new(),
+        };
+        assert!(cures(&first, &attempt(counts(10, &[]))));
+        assert!(!cures(&first, &attempt(counts(1, &[]))), "it did not get that far");
+        assert!(!cures(&first, &attempt(counts(9, &[("b", "x")]))));
+    }
+
+    #[test]
+    fn a_bound_is_as_wide_as_it_can_be() {
+        let of = |first, now| bound(&changed("p", first, now));
+        assert_eq!(of("9.0.2", "7.4.0").as_deref(), Some("p<8"));
+        assert_eq!(of("2.5.1", "2.3.0").as_deref(), Some("p<2.4"));
+        assert_eq!(of("2.5.1", "2.5.0").as_deref(), Some("p<2.5.1"));
+        assert_eq!(of("1.0", "2.0"), None);
+    }
+
+    #[test]
+    fn who_is_named_is_suspected_first() {
+        let tests = counts(1, &[("a", "AttributeError: module 'some_lib' has no attribute 'x'")]);
+        let all = [changed("big", "2", "1"), changed("pytest", "9", "8"), changed("some-lib", "1.1", "1.0")];
+        let order: Vec<_> = suspects(&tests, &all).into_iter().map(|one| one.project.to_string()).collect();
+        assert_eq!(order, ["some-lib", "pytest", "big"]);
     }
 }

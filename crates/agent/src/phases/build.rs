@@ -85,7 +85,7 @@ fn build_inner(cell: &mut Cell<'_>, source: &Source) -> Result<Option<PathBuf>, 
 
 /// A world with the build requirements and the source tree.
 fn prepare(cell: &mut Cell<'_>, source: &Source, requires: &[String]) -> Result<Option<World>, Error> {
-    let question = Question { requirements: requires.to_vec(), constraints: Vec::new() };
+    let question = Question { requirements: requires.to_vec(), ..Question::default() };
     cell.evidence.installed.retain(|installed| installed.purpose != "build");
     match cell.agent.prepare(cell.job, cell.slot, Purpose::Build, &[], &question)? {
         Prepared::Ready { layers, wheels } => {

@@ -28,9 +28,7 @@ pub(crate) struct Installation {
     pub world: World,
     /// Files and links that the install wrote, relative to the cell's root.
     pub files: BTreeSet<PathBuf>,
-    /// The runtime requirements that lie below, as constraints for what comes later.
-    pub pins: Vec<String>,
-    /// Layers of the runtime requirements.
+    /// The runtime requirements that lie below.
     pub below: Vec<LockedWheel>,
 }
 
@@ -153,21 +151,13 @@ pub(crate) fn install(
 
 fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHand, Installation)>, Error> {
     let Some(wheel) = open(cell, path)? else { return Ok(None) };
-    let requirements = match wheel.metadata.requirements(&cell.job.environment.interpreter.markers, &[]) {
-        Ok(requirements) => requirements,
-        Err(error) => {
-            cell.fail(Phase::Install, Finding::new("invalid-metadata", error.to_string(), Vec::new()));
+    let question = match runtime_question(cell, &wheel) {
+        Ok(question) => question,
+        Err(words) => {
+            cell.fail(Phase::Install, Finding::new("invalid-metadata", words, Vec::new()));
             return Ok(None);
         }
     };
-    // A release that requires itself, by way of its extras, is satisfied by what is installed here.
-    let own = cell.job.release.project.as_str();
-    let requirements: Vec<String> = requirements
-        .iter()
-        .filter(|requirement| requirement.name.as_ref() != own)
-        .map(ToString::to_string)
-        .collect();
-    let question = Question { requirements, constraints: Vec::new() };
     let (layers, wheels) = match cell.agent.prepare(cell.job, cell.slot, Purpose::Runtime, &[], &question)? {
         Prepared::Ready { layers, wheels } => (layers, wheels),
         Prepared::Impossible { words, limit } => {
@@ -176,16 +166,52 @@ fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHa
             return Ok(None);
         }
     };
-    let wheels: Vec<LockedWheel> = wheels.into_iter().filter(|wheel| wheel.project.as_str() != own).collect();
+    let wheels = without_own(cell, wheels);
     cell.installed(&wheels, Purpose::Runtime);
-    let mut world = cell.agent.world(cell.job, cell.slot, &layers)?;
+    let Some(mut world) = put(cell, Phase::Install, &wheel, &layers)? else {
+        cell.phase(Phase::Install).status = Status::Failed;
+        return Ok(None);
+    };
+    let files = written(cell, &world)?;
+    cell.evidence.tested = Some(wheel.filename.clone());
+    world.seal()?;
+    Ok(Some((wheel, Installation { world, files, below: wheels })))
+}
+
+/// What a wheel declares that it needs to run here; the error is what is wrong with its metadata.
+pub(crate) fn runtime_question(cell: &Cell<'_>, wheel: &WheelAtHand) -> Result<Question, String> {
+    let markers = &cell.job.environment.interpreter.markers;
+    let requirements = wheel.metadata.requirements(markers, &[]).map_err(|error| error.to_string())?;
+    // A release that requires itself, by way of its extras, is satisfied by what is installed here.
+    let own = cell.job.release.project.as_str();
+    let requirements = requirements
+        .iter()
+        .filter(|requirement| requirement.name.as_ref() != own)
+        .map(ToString::to_string)
+        .collect();
+    Ok(Question { requirements, ..Question::default() })
+}
+
+/// The wheels that are not the release's own.
+pub(crate) fn without_own(cell: &Cell<'_>, wheels: Vec<LockedWheel>) -> Vec<LockedWheel> {
+    wheels.into_iter().filter(|wheel| wheel.project != cell.job.release.project).collect()
+}
+
+/// Installs the wheel, and nothing else, in a new world of these layers; `None` when the installer refuses it.
+pub(crate) fn put(
+    cell: &mut Cell<'_>,
+    phase: Phase,
+    wheel: &WheelAtHand,
+    layers: &[PathBuf],
+) -> Result<Option<World>, Error> {
+    let world = cell.agent.world(cell.job, cell.slot, layers)?;
     let root = world.root().to_path_buf();
     let shown = Agent::shown(&world, &wheel.path, Path::new("/wheels").join(&wheel.filename));
     let uv = cell.agent.uv_bind(&world);
     let execution = cell.run(
         &world,
         Step {
-            phase: Phase::Install,
+            phase,
             program: uv.target.clone().into(),
             arguments: [
                 "pip",
@@ -209,15 +235,7 @@ fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHa
             shown: Some(&format!("uv pip install --no-deps {}", wheel.filename)),
         },
     )?;
-    if !execution.exit.success() {
-        cell.phase(Phase::Install).status = Status::Failed;
-        return Ok(None);
-    }
-    let files = written(cell, &world)?;
-    cell.evidence.tested = Some(wheel.filename.clone());
-    let pins = wheels.iter().map(|wheel| format!("{}=={}", wheel.project, wheel.version)).collect();
-    world.seal()?;
-    Ok(Some((wheel, Installation { world, files, pins, below: wheels })))
+    Ok(execution.exit.success().then_some(world))
 }
 
 /// The files that the install wrote, and whether any of them was another distribution's.

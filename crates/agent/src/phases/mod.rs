@@ -1,5 +1,6 @@
 //! The six phases, one file each. A phase leaves its report in the cell; an `Err` is the farm's own failure.
 
+pub(crate) mod again;
 pub(crate) mod build;
 pub(crate) mod fetch;
 pub(crate) mod import;

@@ -6,11 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wheeltapper_core::{
-    Exit, Finding, Phase, Reason, Runner, Status, TestCounts, TestPlan,
-    next_step::{NextStep, TestAttempt, Variation, mark_flaky, next_step},
-    plan::Working,
-};
+use wheeltapper_core::{Exit, Finding, Phase, Reason, Status, TestCounts, TestPlan, plan::Working};
 use wheeltapper_recipe::Plans;
 use wheeltapper_sandbox::{CELL_PATH, Execution, World};
 
@@ -20,9 +16,12 @@ use crate::{
     error::Error,
     events::{Events, read_events},
     job::Purpose,
-    phases::install::Installation,
+    phases::{
+        again::{FirstRun, run_again},
+        install::Installation,
+    },
     recipe::{self, Installs},
-    resolve::Question,
+    resolve::{LockedWheel, Question},
     source::Source,
 };
 
@@ -126,12 +125,14 @@ fn attempt(
     );
     let attempt = judge(cell, plan, &execution, events);
     if matches!(attempt, Attempt::Ran) && cell.job.replay.is_none() {
-        run_again(cell, source, installation, plan, &extra, execution.wall.as_secs_f64())?;
+        let wall_s = execution.wall.as_secs_f64();
+        run_again(cell, &FirstRun { source, wheel, installation, plan, layers: &extra, wall_s })?;
     }
     Ok(attempt)
 }
 
-fn run_once(
+/// One run of a plan, and what it counted.
+pub(crate) fn run_once(
     cell: &mut Cell<'_>,
     world: &World,
     source: &Source,
@@ -144,57 +145,19 @@ fn run_once(
     Ok((execution, events))
 }
 
-/// Runs the tests again as long as that tells more of the cause. The phase stays as the first run left it.
-fn run_again(
-    cell: &mut Cell<'_>,
-    source: &Source,
-    installation: &Installation,
-    plan: &TestPlan,
-    layers: &[PathBuf],
-    first_wall_s: f64,
-) -> Result<(), Error> {
-    while let NextStep::TestAgain(variation) = next_step(&cell.evidence, first_wall_s) {
-        let before = cell.phase(Phase::Test).clone();
-        cell.note(Phase::Test, &format!("--- again, to tell the cause: {variation}"));
-        let world = installation.world.fork_with(layers)?;
-        let (execution, events) = run_once(cell, &world, source, &varied(plan, variation))?;
-        *cell.phase(Phase::Test) = before;
-        let good = execution.exit.success() && execution.limit.is_none() && events.counts.ran() > 0;
-        let status = if good { Status::Passed } else { Status::Failed };
-        cell.evidence.attempts.push(TestAttempt { variation, status, tests: events.counts });
-    }
-    mark_flaky(&mut cell.evidence);
-    Ok(())
-}
-
-/// The plan as a further attempt runs it.
-fn varied(plan: &TestPlan, variation: Variation) -> TestPlan {
-    let mut plan = plan.clone();
-    match variation {
-        Variation::Same => {}
-        Variation::WarningsAtDefault => {
-            if plan.runner == Runner::Pytest {
-                plan.command.extend(["-o", "filterwarnings=", "-W", "default"].map(str::to_owned));
-            }
-            plan.environment.insert("PYTHONWARNINGS".to_owned(), "default".to_owned());
-        }
-    }
-    plan
-}
-
 /// The log of the test phase from this byte on, for runners whose counts are only printed.
 fn log_from<'a>(cell: &'a Cell<'_>, start: usize) -> std::borrow::Cow<'a, str> {
     let log = cell.logs.get(&Phase::Test).map_or(&[][..], Vec::as_slice);
     String::from_utf8_lossy(log.get(start..).unwrap_or_default())
 }
 
-/// The layers of the tests' requirements on top of the runtime's versions, or the resolver's words.
-fn test_layers(
-    cell: &mut Cell<'_>,
-    installation: &Installation,
+/// What the tests need on top of these runtime requirements.
+pub(crate) fn test_question(
+    cell: &Cell<'_>,
     wheel: &WheelAtHand,
     plan: &TestPlan,
-) -> Result<Result<Vec<PathBuf>, String>, Error> {
+    below: &[LockedWheel],
+) -> Question {
     let own = &cell.job.release.project;
     let extras: Vec<_> = plan.extras.iter().filter_map(|extra| extra.parse().ok()).collect();
     let markers = &cell.job.environment.interpreter.markers;
@@ -206,9 +169,20 @@ fn test_layers(
             .filter(|requirement| requirement.name.as_ref() != own.as_str())
             .map(ToString::to_string),
     );
-    let mut constraints = installation.pins.clone();
-    constraints.push(format!("{own}=={}", cell.version));
-    let question = Question { requirements, constraints };
+    let pins = below.iter().map(|wheel| format!("{}=={}", wheel.project, wheel.version));
+    let constraints = pins.chain([format!("{own}=={}", cell.version)]).collect();
+    Question { requirements, constraints, ..Question::default() }
+}
+
+/// The layers of the tests' requirements on top of the runtime's versions, or the resolver's words.
+fn test_layers(
+    cell: &mut Cell<'_>,
+    installation: &Installation,
+    wheel: &WheelAtHand,
+    plan: &TestPlan,
+) -> Result<Result<Vec<PathBuf>, String>, Error> {
+    let own = &cell.job.release.project;
+    let question = test_question(cell, wheel, plan, &installation.below);
     cell.evidence.installed.retain(|installed| installed.purpose != "test");
     let below: Vec<_> =
         installation.below.iter().map(|wheel| wheel.project.clone()).chain([own.clone()]).collect();
@@ -368,6 +342,8 @@ fn could_not_run(execution: &Execution, counts: &TestCounts) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wheeltapper_core::Runner;
+
     use super::*;
 
     fn shown(command_line: &str) -> String {

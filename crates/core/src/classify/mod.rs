@@ -9,6 +9,7 @@ mod testing;
 use crate::{
     cause::{Blame, Cause, CauseId, Confidence, Dependency, EvidenceLine},
     evidence::{Evidence, Logs},
+    next_step::sharpened,
     outcome::{Outcome, Reason},
     phase::{Limit, Phase, PhaseReport, Status},
     record::Verdict,
@@ -90,12 +91,13 @@ fn cause(evidence: &Evidence, phase: Phase, report: &PhaseReport, logs: &dyn Log
     let log = logs.log(phase);
     let plain = strip_colours(&log);
     let lines: Vec<&str> = plain.lines().collect();
-    limit_cause(phase, report)
+    let cause = limit_cause(phase, report)
         .or_else(|| signal_cause(phase, report, &lines))
         .or_else(|| finding_cause(phase, report))
         .or_else(|| (phase == Phase::Test).then(|| testing::cause(evidence, report, &lines)).flatten())
         .or_else(|| text_cause(evidence, phase, &lines))
-        .unwrap_or_else(|| unclassified(phase, report, &lines))
+        .unwrap_or_else(|| unclassified(phase, report, &lines));
+    sharpened(evidence, cause)
 }
 
 /// A cause from the limit that was hit.

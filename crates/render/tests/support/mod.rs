@@ -123,6 +123,7 @@ fn settled(project: &str, version: &str, environment: &str, python: &str, outcom
             tests: None,
             leftovers: Vec::new(),
             attempts: Vec::new(),
+            fix: None,
             foreign_writes: Vec::new(),
             installed: vec![Installed {
                 project: "setuptools".parse().unwrap(),

@@ -70,6 +70,7 @@ pub fn record(id: &str, project: &str, environment: &str, outcome: Outcome, seco
             tests: None,
             leftovers: Vec::new(),
             attempts: Vec::new(),
+            fix: None,
             foreign_writes: Vec::new(),
             installed: installed.collect(),
             unsupported: None,
