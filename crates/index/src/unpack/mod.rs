@@ -16,6 +16,10 @@ use crate::{Error, Result};
 
 pub(crate) use self::zip::open_zip;
 
+/// Seconds since 1970 of the earliest time that a file keeps, a day into 1980: zip archives, and so wheels, hold none
+/// before it, in whatever time zone.
+const EARLIEST_MODIFIED: u64 = 315_619_200;
+
 /// How much an archive may unpack to.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -326,9 +330,9 @@ impl Tree {
             file.write_all(&buffer[..length]).map_err(Error::io("write", &place))?;
             size += length as u64;
         }
-        if let Some(time) =
-            modified.and_then(|time| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(time)))
-        {
+        if let Some(time) = modified.and_then(|time| {
+            SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(time.max(EARLIEST_MODIFIED)))
+        }) {
             // A time that the file system cannot hold does not matter.
             let _ = file.set_modified(time);
         }

@@ -55,7 +55,7 @@ pub(super) fn unpack(reader: impl Read, tree: &mut Tree) -> Result<()> {
             return Err(tree.fault_at(&path, "has two sizes"));
         }
         let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
-        let modified = entry.header().mtime().ok();
+        let modified = extended.modified.or(entry.header().mtime().ok());
         match kind {
             // An old tar spells a folder as a file whose name ends in a slash.
             EntryType::Directory => tree.folder(&path)?,
@@ -87,6 +87,8 @@ struct Extended {
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
     size: Option<u64>,
+    /// Seconds since 1970. Python's writer leaves 0 in the plain header where the time has a fraction.
+    modified: Option<u64>,
 }
 
 impl Extended {
@@ -99,6 +101,10 @@ impl Extended {
                 b"size" => {
                     let size = extension.value().ok().and_then(|value| value.parse().ok());
                     self.size = Some(size.ok_or_else(|| tree.fault("it has a malformed extended header"))?);
+                }
+                b"mtime" => {
+                    let whole = extension.value().ok().and_then(|value| value.split('.').next());
+                    self.modified = whole.and_then(|value| value.parse().ok());
                 }
                 key if key.starts_with(b"GNU.sparse") => return Err(tree.fault("it holds a sparse file")),
                 _ => {}

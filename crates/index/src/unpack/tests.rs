@@ -223,10 +223,20 @@ fn the_last_of_a_name_wins() {
 }
 
 #[test]
-fn times_are_kept() {
-    let (folder, _) = unpacked(&Tar::new().file("x/a", b"").packed());
-    let modified = fs::metadata(folder.path().join("out/x/a")).unwrap().modified().unwrap();
-    assert_eq!(modified, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
+fn times_are_kept_from_1980_on() {
+    let extended =
+        |record: &[u8]| Tar::new().entry(EntryType::XHeader, b"p", b"", record).file("x/a", b"").packed();
+    for (bytes, seconds) in [
+        (Tar::new().file("x/a", b"").packed(), 1_000_000_000),
+        // What Python's writer makes of a time with a fraction.
+        (extended(b"22 mtime=1449679711.5\n"), 1_449_679_711),
+        (extended(b"11 mtime=0\n"), EARLIEST_MODIFIED),
+        (extended(b"14 mtime=-5.5\n"), 1_000_000_000),
+    ] {
+        let (folder, _) = unpacked(&bytes);
+        let modified = fs::metadata(folder.path().join("out/x/a")).unwrap().modified().unwrap();
+        assert_eq!(modified, SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Values of Python expressions that can be known without running anything: literals, names of constants,
-//! concatenations, f-strings of those. Anything else is [`Literal::Unknown`].
+//! concatenations, f-strings of those, paths made from the file's own. Anything else is [`Literal::Unknown`].
 
 use std::collections::HashMap;
 
@@ -88,6 +88,8 @@ pub(crate) fn evaluate(expr: &Expr, known: &Constants) -> Literal {
     bounded(match expr {
         Expr::StringLiteral(literal) => Literal::Text(literal.value.to_str().to_owned()),
         Expr::BooleanLiteral(literal) => Literal::Bool(literal.value),
+        // The file lies in the tree's root, which paths are relative to.
+        Expr::Name(name) if name.id.as_str() == "__file__" => Literal::Text("./__file__".to_owned()),
         Expr::Name(name) => known.get(name.id.as_str()).cloned().unwrap_or(Literal::Unknown),
         Expr::List(list) => sequence(&list.elts, known),
         Expr::Tuple(tuple) => sequence(&tuple.elts, known),
@@ -105,6 +107,12 @@ pub(crate) fn evaluate(expr: &Expr, known: &Constants) -> Literal {
         }
         Expr::BinOp(operation) if operation.op == Operator::Add => {
             add(evaluate(&operation.left, known), evaluate(&operation.right, known))
+        }
+        Expr::BinOp(operation) if operation.op == Operator::Div => {
+            joined([&*operation.left, &*operation.right].into_iter(), known)
+        }
+        Expr::Attribute(attribute) if attribute.attr.as_str() == "parent" => {
+            parent(evaluate(&attribute.value, known))
         }
         Expr::FString(string) => formatted(string.value.iter(), known),
         Expr::Subscript(subscript) => {
@@ -135,7 +143,31 @@ fn sequence(items: &[Expr], known: &Constants) -> Literal {
     Literal::List(values)
 }
 
-/// `dict(a=…)`, `list(…)`, `"…".split()` and `", ".join([…])`; nothing else is looked into.
+/// Parts of a path, joined as `pathlib` and `os.path.join` do; known when each of them is.
+fn joined<'e>(parts: impl Iterator<Item = &'e Expr>, known: &Constants) -> Literal {
+    let mut path = String::new();
+    for part in parts {
+        let Literal::Text(part) = evaluate(part, known) else { return Literal::Unknown };
+        if path.is_empty() || path == "." || part.starts_with('/') {
+            path = part;
+        } else if part != "." {
+            path = format!("{}/{part}", path.trim_end_matches('/'));
+        }
+    }
+    Literal::Text(path)
+}
+
+/// The folder that a path lies in.
+fn parent(path: Literal) -> Literal {
+    match path {
+        Literal::Text(path) => {
+            Literal::Text(path.rsplit_once('/').map_or(".", |(folder, _)| folder).to_owned())
+        }
+        _ => Literal::Unknown,
+    }
+}
+
+/// `dict(a=…)`, `list(…)`, `"…".split()` and paths by `Path` and `os.path`; nothing else is looked into.
 fn called(call: &ruff_python_ast::ExprCall, known: &Constants) -> Literal {
     match &*call.func {
         Expr::Name(name) if name.id.as_str() == "dict" => Literal::Dict(
@@ -153,7 +185,19 @@ fn called(call: &ruff_python_ast::ExprCall, known: &Constants) -> Literal {
         Expr::Name(name) if matches!(name.id.as_str(), "list" | "tuple" | "sorted" | "set") => {
             call.arguments.args.first().map_or(Literal::List(Vec::new()), |arg| evaluate(arg, known))
         }
+        Expr::Name(name) if matches!(name.id.as_str(), "Path" | "PurePath" | "str") => {
+            joined(call.arguments.args.iter(), known)
+        }
         Expr::Attribute(attribute) => match (attribute.attr.as_str(), evaluate(&attribute.value, known)) {
+            ("Path" | "PurePath", _) => joined(call.arguments.args.iter(), known),
+            ("join", Literal::Unknown) => joined(call.arguments.args.iter(), known),
+            ("dirname", Literal::Unknown) => {
+                call.arguments.args.first().map_or(Literal::Unknown, |path| parent(evaluate(path, known)))
+            }
+            ("abspath" | "realpath" | "fspath", Literal::Unknown) => {
+                call.arguments.args.first().map_or(Literal::Unknown, |path| evaluate(path, known))
+            }
+            ("resolve" | "absolute" | "as_posix", path @ Literal::Text(_)) => path,
             ("split" | "splitlines", Literal::Text(text)) if call.arguments.args.is_empty() => {
                 Literal::List(text.split_whitespace().map(|word| Literal::Text(word.to_owned())).collect())
             }
@@ -255,6 +299,16 @@ mod tests {
         assert_eq!(value("a = open('x').read()\n", "a"), Literal::Unknown);
         assert_eq!(value("a = ['p'] + f()\n", "a").lines(), ["p"]);
         assert_eq!(value("a = 'p q'.split()\n", "a").lines(), ["p", "q"]);
+    }
+
+    #[test]
+    fn paths_from_the_file_are_relative_to_it() {
+        let source = "R = Path(__file__).parent\nT = R / 'a' / 'b.txt'\n\
+                      D = os.path.dirname(os.path.abspath(__file__))\nU = os.path.join(D, 'c')\n\
+                      V = pathlib.Path('x').resolve() / 'y'\nW = R / g()\n";
+        let text = |text: &str| Literal::Text(text.to_owned());
+        assert_eq!((value(source, "T"), value(source, "U")), (text("a/b.txt"), text("c")));
+        assert_eq!((value(source, "V"), value(source, "W")), (text("x/y"), Literal::Unknown));
     }
 
     #[test]
