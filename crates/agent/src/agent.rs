@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use wheeltapper_core::{Limit, Phase, Popularity, ProjectName, Reason, Sha256, evidence::Artifact};
+use wheeltapper_core::{Limit, Phase, Popularity, ProjectName, Reason, Sha256, Status, evidence::Artifact};
 use wheeltapper_sandbox::{Bind, CELL_PATH, Cancel, Command, Execution, Host, Network, ScratchLimits, World};
 
 use crate::{
@@ -115,7 +115,14 @@ impl Agent {
             return Ok(());
         }
         let built = match (&source, cell.starts_from_source()) {
-            (Some(source), true) => phases::build::build(cell, source)?,
+            (Some(source), true) => {
+                let built = phases::build::build(cell, source)?;
+                if built.is_none() {
+                    let tried = phases::trials::of_build(cell, source);
+                    cell.tried(Phase::Build, tried)?;
+                }
+                built
+            }
             (None, true) => None,
             (_, false) => Some(cell.with_its_name(file.path(), origin.filename())?),
         };
@@ -132,8 +139,21 @@ impl Agent {
             return Ok(());
         };
         phases::import::import(cell, &wheel, &mut installation)?;
+        if cell.phase(Phase::Import).status == Status::Failed {
+            let tried = phases::trials::of_import(cell, &wheel);
+            cell.tried(Phase::Import, tried)?;
+        }
         phases::test::test(cell, source.as_ref(), &wheel, &installation)?;
         phases::uninstall::uninstall(cell, &installation)
+    }
+
+    /// The project to ask for a top-level module that nobody declared: one that the table knows to provide it, or a
+    /// well-known one of the same name. Never a guess that nobody vouches for.
+    pub(crate) fn provider(&self, module: &str) -> Option<ProjectName> {
+        match wheeltapper_recipe::provider(module) {
+            Some(project) => project.parse().ok(),
+            None => module.parse().ok().filter(|project| self.popularity.rank(project).is_some()),
+        }
     }
 
     fn source(&self, cell: &Cell<'_>, archive: &Fetched) -> Result<Result<Source, String>, Error> {
@@ -333,9 +353,6 @@ impl Agent {
         };
         match resolution {
             Resolution::Impossible(words) => Ok(Prepared::Impossible { words, limit: None }),
-            Resolution::NeedsBuild(words) if question.until.is_some() => {
-                Ok(Prepared::Impossible { words, limit: None })
-            }
             Resolution::NeedsBuild(_) => self.prepare_inside(job, slot, base, question),
             Resolution::Locked(wheels) => {
                 let wanted: Vec<&LockedWheel> =
@@ -419,9 +436,8 @@ impl Agent {
         // What is resolved inside is not known beforehand; index answers are frozen for a run, so the layer is the run's.
         let parts = ["inside", "1", &self.run, &job.environment.shown.digest.hex()];
         let parts = parts.into_iter().chain(question.requirements.iter().map(String::as_str));
-        let key = Sha256::of_parts(
-            parts.chain(["constraints"]).chain(question.constraints.iter().map(String::as_str)),
-        );
+        let parts = parts.chain(["constraints"]).chain(question.constraints.iter().map(String::as_str));
+        let key = Sha256::of_parts(parts.chain(question.until.as_deref()));
         let mut refused = None;
         let made = self.layers.get::<Failure>(&key, |folder| {
             let world = self.world(job, self.slots + slot, &base)?;
@@ -432,7 +448,11 @@ impl Agent {
                 ["pip", "install", "--no-config", "--color", "never", "--default-index", &index, "-r"];
             let mut arguments: Vec<OsString> = arguments.map(OsString::from).into();
             arguments.extend([world.root().join("requirements.txt").into(), "-c".into()]);
-            arguments.extend([world.root().join("constraints.txt").into(), "--python".into()]);
+            arguments.push(world.root().join("constraints.txt").into());
+            if let Some(until) = &question.until {
+                arguments.extend(["--exclude-newer".into(), until.into()]);
+            }
+            arguments.push("--python".into());
             let (words, execution) = self.install_in(&world, job, arguments, &[], None, Network::Port)?;
             if !execution.exit.success() {
                 let words = words.replace(&index, "the index");

@@ -8,7 +8,8 @@ use std::{
 };
 
 use wheeltapper_core::{
-    Evidence, Exit, Finding, Limit, Phase, PhaseReport, Reason, Status, Version, VersionSpecifiers,
+    Evidence, Exit, Finding, Limit, Phase, PhaseReport, ProjectName, Reason, Status, Version,
+    VersionSpecifiers,
     evidence::{Artifact, Distribution, Installed},
     metadata::Metadata,
 };
@@ -16,12 +17,13 @@ use wheeltapper_recipe::SourceTree as _;
 use wheeltapper_sandbox::{Bind, Command, Execution, Limits, Network, World, base_environment};
 
 use crate::{
-    agent::Agent,
+    agent::{Agent, Prepared},
     environment::interpreter_folders,
     error::Error,
     job::{Job, Purpose, Report},
     resolve::{LockedWheel, Question, named_in},
     source::Source,
+    trial::Different,
 };
 
 /// The wheel that is installed and tested in a cell.
@@ -64,6 +66,8 @@ pub(crate) struct Cell<'a> {
     pub evidence: Evidence,
     pub logs: BTreeMap<Phase, Vec<u8>>,
     pub asked: BTreeSet<String>,
+    /// What is changed while something is tried.
+    pub different: Different,
     /// Temporary files of the cell on the host.
     pub folder: tempfile::TempDir,
     started: Instant,
@@ -129,6 +133,7 @@ impl<'a> Cell<'a> {
             evidence,
             logs: BTreeMap::new(),
             asked: BTreeSet::from([job.release.project.to_string()]),
+            different: Different::default(),
             folder,
             started: Instant::now(),
             progress,
@@ -257,6 +262,16 @@ impl<'a> Cell<'a> {
             let text = format!("{} processes were left behind and ended", execution.left_processes);
             report.findings.push(Finding::new("left-processes", text, Vec::new()));
         }
+    }
+
+    /// Makes ready what a question asks for, as [`Agent::prepare`] does, with what is changed while something is tried.
+    pub(crate) fn prepare(
+        &self,
+        purpose: Purpose,
+        below: &[ProjectName],
+        question: &Question,
+    ) -> Result<Prepared, Error> {
+        self.agent.prepare(self.job, self.slot, purpose, below, &self.different.asked(purpose, question))
     }
 
     /// Requirements that cannot be had: the phase fails, or the tests are not run, for what the installer says.

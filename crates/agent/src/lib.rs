@@ -18,6 +18,7 @@ pub mod recipe;
 mod requirement;
 mod resolve;
 mod source;
+mod trial;
 mod work;
 
 pub use agent::Agent;

@@ -46,7 +46,7 @@ pub struct Question {
     pub requirements: Vec<String>,
     /// Constraints: versions that are already decided.
     pub constraints: Vec<String>,
-    /// The moment whose index answers, as RFC 3339; `None` for today's. Nothing is then built.
+    /// The moment whose index answers, as RFC 3339; `None` for today's.
     pub until: Option<String>,
 }
 

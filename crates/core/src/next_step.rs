@@ -1,7 +1,10 @@
 //! What to do next in a cell whose tests failed: settle it, or run them once more to tell the cause. Pure: the agent asks,
 //! runs, and asks again; one report carries all attempts. A second run never turns a failure into a pass.
 
-use std::{collections::BTreeSet, sync::OnceLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use pep440_rs::Version;
 use regex::RegexSet;
@@ -110,6 +113,10 @@ fn wanted(evidence: &Evidence, tests: &TestCounts) -> Vec<Variation> {
         wanted.push(Variation::Alone);
         return wanted;
     }
+    if mostly(tests, |message| missing_module(message).is_some()) {
+        wanted.push(Variation::Requirement);
+        return wanted;
+    }
     if mostly(tests, says_its_cause) {
         return wanted;
     }
@@ -124,7 +131,7 @@ fn wanted(evidence: &Evidence, tests: &TestCounts) -> Vec<Variation> {
     wanted
 }
 
-fn mostly(tests: &TestCounts, is: fn(&str) -> bool) -> bool {
+fn mostly(tests: &TestCounts, is: impl Fn(&str) -> bool) -> bool {
     tests.failing.iter().filter(|test| is(&test.message)).count() * 2 > tests.failing.len()
 }
 
@@ -136,15 +143,13 @@ pub fn is_warning(message: &str) -> bool {
         || name.starts_with("PytestRemovedIn")
 }
 
-/// True for a message that no version of any distribution explains: a network, a display, a service, a module that nobody
-/// installed.
+/// True for a message that no version of any distribution explains: a network, a display, a service.
 fn says_its_cause(message: &str) -> bool {
     static SET: OnceLock<RegexSet> = OnceLock::new();
     SET.get_or_init(|| {
         RegexSet::new([
             r"(?:Name or service not known|Temporary failure in name resolution|NameResolutionError|Network is unreachable)",
             r"(?:gaierror|Connection refused|no \$DISPLAY|cannot open display)",
-            r"ModuleNotFoundError: No module named",
         ])
         .expect("literal patterns compile")
     })
@@ -165,6 +170,54 @@ fn of_test_tools(message: &str) -> bool {
     .is_match(message)
 }
 
+/// The top-level module that a line says cannot be found.
+pub fn missing_module(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("No module named ")?;
+    let name = rest.trim_start_matches(['\'', '"']);
+    let end = name.find(|one: char| !(one.is_alphanumeric() || one == '_')).unwrap_or(name.len());
+    (end > 0).then(|| &name[..end])
+}
+
+/// The module that most of the failing tests miss.
+pub fn most_missed(tests: &TestCounts) -> Option<String> {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for module in tests.failing.iter().filter_map(|test| missing_module(&test.message)) {
+        *times.entry(module).or_default() += 1;
+    }
+    times.into_iter().max_by_key(|(_, times)| *times).map(|(module, _)| module.to_owned())
+}
+
+/// What is tried after a build or an import that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trial {
+    /// With the project that provides this module.
+    Requirement(String),
+    /// With the requirements of the day of the upload.
+    Dated,
+}
+
+/// What may tell more of a build or an import that failed, in order; `log` is its log.
+pub fn trials(evidence: &Evidence, phase: Phase, log: &str) -> Vec<Trial> {
+    let failed = evidence.phases.get(&phase).filter(|report| report.status == Status::Failed);
+    let Some(report) = failed else { return Vec::new() };
+    // What a finding says structurally, a limit or a signal is not a matter of versions.
+    let said = phase == Phase::Build && !report.findings.is_empty();
+    if report.limit.is_some() || report.signal.is_some() || said || report.wall_s > LONGEST {
+        return Vec::new();
+    }
+    let of_the_system = ["fatal error: ", "command not found", "No such file or directory: '"];
+    if of_the_system.iter().any(|sign| log.contains(sign)) {
+        return Vec::new();
+    }
+    let missing =
+        log.lines().rev().find_map(missing_module).map(|module| Trial::Requirement(module.to_owned()));
+    let installed = evidence.installed.iter().any(|one| match phase {
+        Phase::Build => one.purpose == "build",
+        _ => one.purpose == "runtime",
+    });
+    missing.into_iter().chain(installed.then_some(Trial::Dated)).collect()
+}
+
 /// True when none of the first run's failures is one of this attempt's, and the attempt reached as many tests.
 pub fn cures(first: &TestCounts, attempt: &TestAttempt) -> bool {
     let failing: BTreeSet<&str> = attempt.tests.failing.iter().map(|test| test.id.as_str()).collect();
@@ -176,16 +229,16 @@ pub fn cures(first: &TestCounts, attempt: &TestAttempt) -> bool {
         && !first.failing.iter().any(|test| failing.contains(test.id.as_str()))
 }
 
-/// The distribution whose newer version makes the tests fail, when further attempts showed it. The outer `None`: they did
+/// The distribution whose newer version makes a phase fail, when further attempts showed it. The outer `None`: they did
 /// not; the inner: some distribution, which one was not found out.
-pub fn guilty(evidence: &Evidence) -> Option<Option<Dependency>> {
-    let tests = evidence.tests.as_ref()?;
+pub fn guilty(evidence: &Evidence, phase: Phase) -> Option<Option<Dependency>> {
+    let passed = |attempt: &TestAttempt| match phase {
+        Phase::Test => evidence.tests.as_ref().is_some_and(|tests| cures(tests, attempt)),
+        _ => attempt.status == Status::Passed,
+    };
     let cured = |variations: &[Variation]| {
-        evidence
-            .attempts
-            .iter()
-            .rev()
-            .find(|attempt| variations.contains(&attempt.variation) && cures(tests, attempt))
+        let of_phase = evidence.attempts.iter().rev().filter(|attempt| attempt.phase == phase);
+        of_phase.filter(|attempt| variations.contains(&attempt.variation)).find(|attempt| passed(attempt))
     };
     let dependency = |changed: &Changed| Dependency {
         project: changed.project.to_string(),
@@ -203,15 +256,18 @@ pub fn guilty(evidence: &Evidence) -> Option<Option<Dependency>> {
 
 /// A cause with what further attempts add to it: the dependency that they showed to be guilty, and what passes alone.
 pub fn sharpened(evidence: &Evidence, mut cause: Cause) -> Cause {
-    if cause.phase != Phase::Test {
+    // What a build needs is the business of whoever requires it without a bound.
+    if !matches!(cause.phase, Phase::Import | Phase::Test) {
         return cause;
     }
-    if let Some(dependency) = guilty(evidence) {
+    if let Some(dependency) = guilty(evidence, cause.phase) {
+        let fix = evidence.fix.as_ref().filter(|fix| fix.verified).map(|fix| &fix.line);
         let said = match &dependency {
+            Some(_) if let Some(line) = fix => format!("with {line} it passes"),
             Some(Dependency { project, version: Some(version) }) => {
-                format!("with a {project} older than {version} these tests pass")
+                format!("with a {project} older than {version} it passes")
             }
-            Some(_) | None => "with the dependencies of its day these tests pass".to_owned(),
+            Some(_) | None => "with the dependencies of its day it passes".to_owned(),
         };
         cause.detail = format!("{}; {said}", cause.detail);
         (cause.blame, cause.dependency) = (Blame::Dependency, dependency.or(cause.dependency));
@@ -223,7 +279,7 @@ pub fn sharpened(evidence: &Evidence, mut cause: Cause) -> Cause {
             .iter()
             .any(|attempt| attempt.variation == wanted && attempt.status == Status::Passed)
     };
-    if passed(Variation::Same) {
+    if cause.phase == Phase::Test && passed(Variation::Same) {
         let alone = if passed(Variation::Alone) { "; so it does alone" } else { "" };
         cause.detail = format!("{}; run again on the same inputs it passes{alone}", cause.detail);
         cause.confidence = Confidence::Low;
@@ -251,13 +307,10 @@ pub fn bound(changed: &Changed) -> Option<String> {
     Some(format!("{}<{below}", changed.project))
 }
 
-/// The changes in the order of suspicion: those that a failing test's message names, then tools that run tests, then those
-/// whose major version changed, then the rest.
-pub fn suspects(tests: &TestCounts, changed: &[Changed]) -> Vec<Changed> {
-    let named = |one: &Changed| {
-        let module = one.project.as_str().replace('-', "_");
-        tests.failing.iter().take(20).any(|test| test.message.to_lowercase().contains(&module))
-    };
+/// The changes in the order of suspicion: those that the failure names (`named` is asked for a module's name in small letters),
+/// then tools that run tests, then those whose major version changed, then the rest.
+pub fn suspects(named: impl Fn(&str) -> bool, changed: &[Changed]) -> Vec<Changed> {
+    let named = |one: &Changed| named(&one.project.as_str().replace('-', "_"));
     let major = |text: &Option<String>| {
         let version: Option<Version> = text.as_ref().and_then(|text| text.parse().ok());
         version.map(|version| version.release().first().copied())
@@ -350,10 +403,18 @@ mod tests {
     }
 
     #[test]
+    fn knows_which_module_is_missing() {
+        assert_eq!(missing_module("ModuleNotFoundError: No module named 'a.b'"), Some("a"));
+        assert_eq!(missing_module("ImportError: No module named six"), Some("six"));
+        assert_eq!(missing_module("No module named ''"), None);
+    }
+
+    #[test]
     fn who_is_named_is_suspected_first() {
-        let tests = counts(1, &[("a", "AttributeError: module 'some_lib' has no attribute 'x'")]);
+        let message = "AttributeError: module 'some_lib' has no attribute 'x'";
         let all = [changed("big", "2", "1"), changed("pytest", "9", "8"), changed("some-lib", "1.1", "1.0")];
-        let order: Vec<_> = suspects(&tests, &all).into_iter().map(|one| one.project.to_string()).collect();
+        let order = suspects(|module| message.contains(module), &all);
+        let order: Vec<_> = order.iter().map(|one| one.project.as_str()).collect();
         assert_eq!(order, ["some-lib", "pytest", "big"]);
     }
 }

@@ -26,6 +26,11 @@ use std::collections::BTreeMap;
 
 use wheeltapper_core::{ProjectName, Reason, TestPlan, Version};
 
+/// The project to ask for a top-level module that is called otherwise than its project.
+pub fn provider(module: &str) -> Option<&'static str> {
+    knowledge::providers(module).first().copied()
+}
+
 pub use tree::{MemoryTree, SourceTree, TreeFile};
 pub use unbuilt::{Unbuilt, unbuilt};
 

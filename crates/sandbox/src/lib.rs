@@ -17,6 +17,9 @@ mod elsewhere;
 #[cfg(not(target_os = "linux"))]
 use elsewhere as platform;
 
+/// Slots are numbered from 0 and below this: each has a uid of its own.
+pub const MOST_SLOTS: usize = 256;
+
 pub use command::{
     Bind, CELL_PATH, Command, Execution, Limits, MemorySource, Network, ScratchLimits, base_environment,
 };

@@ -1,29 +1,31 @@
 //! Further runs of tests that failed: on identical inputs, or with one thing changed, so that the cause and whose fault it is
 //! are seen rather than guessed. What the first run said stays said.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use wheeltapper_core::{
     Fix, FixKind, Phase, Runner, Status, TestPlan,
-    next_step::{Changed, NextStep, TestAttempt, Variation, bound, cures, mark_flaky, next_step, suspects},
+    next_step::{
+        Changed, NextStep, TestAttempt, Variation, bound, cures, mark_flaky, most_missed, next_step, suspects,
+    },
 };
 use wheeltapper_sandbox::World;
 
 use crate::{
-    agent::Prepared,
     cell::{Cell, WheelAtHand},
     error::Error,
     job::Purpose,
     phases::{
-        install::{Installation, put, runtime_question, without_own},
-        test::{run_once, test_question},
+        install::{Installation, install_inner},
+        test::{run_once, test_layers},
     },
     resolve::LockedWheel,
     source::Source,
+    trial::{Different, changed},
 };
 
 /// The most distributions that are held back one by one to find the one that fails.
-const MOST_SUSPECTS: usize = 4;
+pub(crate) const MOST_SUSPECTS: usize = 4;
 
 /// What the first run stood on.
 pub(crate) struct FirstRun<'a> {
@@ -36,33 +38,37 @@ pub(crate) struct FirstRun<'a> {
     pub wall_s: f64,
 }
 
-/// How what is installed differs from the first run.
-#[derive(Default)]
-struct Different {
-    /// Index answers of this moment for the tests' requirements.
-    until: Option<String>,
-    /// For the runtime's, too.
-    runtime: bool,
-    /// An upper bound.
-    bound: Option<String>,
-}
-
 /// Runs the tests again as long as that tells more of the cause. The phase stays as the first run left it.
 pub(crate) fn run_again(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(), Error> {
     let mut tried = Vec::new();
     while let NextStep::TestAgain(variation) = next_step(&cell.evidence, first.wall_s, &tried) {
         tried.push(variation);
         let until = cell.job.release.day_of_upload();
+        let different = match (variation, until) {
+            (Variation::Dated, Some(until)) => dated(until, &[Purpose::Test]),
+            (Variation::DatedRuntime, Some(until)) => dated(until, &[Purpose::Runtime, Purpose::Test]),
+            (Variation::Requirement, _) => match missing_requirement(cell) {
+                Some(requirement) => {
+                    Different { requirement: Some((Purpose::Test, requirement)), ..Different::default() }
+                }
+                None => continue,
+            },
+            (Variation::Dated | Variation::DatedRuntime | Variation::Bound, _) => continue,
+            (
+                Variation::Same | Variation::WarningsAtDefault | Variation::WithoutNetwork | Variation::Alone,
+                _,
+            ) => Different::default(),
+        };
+        let requirement = different.requirement.as_ref().map(|(_, requirement)| requirement.clone());
         let world = match variation {
-            Variation::Dated | Variation::DatedRuntime if until.is_none() => None,
-            Variation::Dated => world(cell, first, &Different { until, ..Different::default() })?,
-            Variation::DatedRuntime => {
-                world(cell, first, &Different { until, runtime: true, ..Different::default() })?
+            Variation::Dated | Variation::DatedRuntime | Variation::Requirement => {
+                world(cell, first, different)?
             }
-            Variation::Bound | Variation::Requirement => None,
-            Variation::Same | Variation::WarningsAtDefault | Variation::WithoutNetwork | Variation::Alone => {
-                Some((first.installation.world.fork_with(first.layers)?, Vec::new()))
-            }
+            Variation::Same
+            | Variation::WarningsAtDefault
+            | Variation::WithoutNetwork
+            | Variation::Alone
+            | Variation::Bound => Some((first.installation.world.fork_with(first.layers)?, Vec::new())),
         };
         let Some((world, changed)) = world else { continue };
         let dated = matches!(variation, Variation::Dated | Variation::DatedRuntime);
@@ -70,9 +76,34 @@ pub(crate) fn run_again(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(),
             continue;
         }
         attempt(cell, first, &world, variation, changed)?;
+        let cured = || {
+            let tests = cell.evidence.tests.as_ref()?;
+            cell.evidence.attempts.last().filter(|attempt| cures(tests, attempt))
+        };
+        let fix = match (variation, requirement, cured().map(|attempt| attempt.status)) {
+            (Variation::Requirement, Some(line), Some(_)) => Some((FixKind::TestRequirement, line)),
+            (Variation::WarningsAtDefault, _, Some(Status::Passed)) => {
+                Some((FixKind::Setting, "-W default".to_owned()))
+            }
+            _ => None,
+        };
+        if let Some((kind, line)) = fix {
+            cell.evidence.fix = Some(Fix { kind, line, verified: true });
+        }
     }
     mark_flaky(&mut cell.evidence);
     name_the_guilty(cell, first)
+}
+
+const fn dated(until: String, purposes: &'static [Purpose]) -> Different {
+    Different { dated: Some((until, purposes)), bound: None, requirement: None }
+}
+
+/// The project to ask for the module that most of the failing tests miss.
+fn missing_requirement(cell: &Cell<'_>) -> Option<String> {
+    let module = most_missed(cell.evidence.tests.as_ref()?)?;
+    let project = cell.agent.provider(&module)?;
+    (project != cell.job.release.project).then(|| project.to_string())
 }
 
 /// One further run; what it said is added to the attempts, its output to the log.
@@ -136,65 +167,37 @@ fn varied(cell: &Cell<'_>, plan: &TestPlan, variation: Variation) -> TestPlan {
 fn world(
     cell: &mut Cell<'_>,
     first: &FirstRun<'_>,
-    different: &Different,
+    different: Different,
 ) -> Result<Option<(World, Vec<Changed>)>, Error> {
-    let (agent, job, slot) = (cell.agent, cell.job, cell.slot);
-    let installed = |purpose: &str| -> BTreeMap<_, _> {
-        let of = cell.evidence.installed.iter().filter(|installed| installed.purpose == purpose);
-        of.map(|installed| (installed.project.clone(), installed.version.clone())).collect()
+    let installation = first.installation;
+    let bounded = |wheel: &LockedWheel| {
+        different.bound.as_ref().is_some_and(|bound| names(bound) == wheel.project.as_str())
     };
-    let mut before = installed("runtime");
-    before.extend(installed("test"));
-
-    let bounded = different.bound.as_ref();
-    let of_runtime =
-        |bound: &String| first.installation.below.iter().any(|wheel| names(bound) == wheel.project.as_str());
-    let mut own = None;
-    let mut below: Vec<LockedWheel> = first.installation.below.clone();
-    if different.runtime || bounded.is_some_and(of_runtime) {
-        let Ok(mut question) = runtime_question(cell, first.wheel) else { return Ok(None) };
-        question.until.clone_from(&different.until);
-        question.constraints.extend(bounded.cloned());
-        let Prepared::Ready { layers, wheels } =
-            agent.prepare(job, slot, Purpose::Runtime, &[], &question)?
-        else {
+    let of_runtime = different.dated.as_ref().is_some_and(|(_, of)| of.contains(&Purpose::Runtime));
+    let reinstall = of_runtime || installation.below.iter().any(bounded);
+    let report = cell.phase(Phase::Test).clone();
+    let (made, after) = cell.trial(different, &[Phase::Install], |cell| {
+        let other = match reinstall {
+            true => install_inner(cell, first.wheel.path.clone())?.map(|(_, installation)| installation),
+            false => None,
+        };
+        if reinstall && other.is_none() {
+            return Ok(None);
+        }
+        let installation = other.as_ref().unwrap_or(installation);
+        let Ok(mut layers) = test_layers(cell, installation, first.wheel, first.plan)? else {
             return Ok(None);
         };
-        let report = cell.phase(Phase::Test).clone();
-        let put = put(cell, Phase::Test, first.wheel, &layers)?;
-        *cell.phase(Phase::Test) = report;
-        let Some(mut world) = put else { return Ok(None) };
-        world.seal()?;
-        below = without_own(cell, wheels);
-        own = Some(world);
-    }
-    let mut question = test_question(cell, first.wheel, first.plan, &below);
-    question.until.clone_from(&different.until);
-    question.constraints.extend(bounded.cloned());
-    let lower: Vec<_> =
-        below.iter().map(|wheel| wheel.project.clone()).chain([job.release.project.clone()]).collect();
-    let Prepared::Ready { layers, wheels } = agent.prepare(job, slot, Purpose::Test, &lower, &question)?
-    else {
-        return Ok(None);
-    };
-    let layers: Vec<PathBuf> = layers
-        .into_iter()
-        .skip(agent.base_layers(job, slot)?.len())
-        .chain([first.source.layer.clone()])
-        .collect();
-    let now: BTreeMap<_, _> =
-        below.into_iter().chain(wheels).map(|wheel| (wheel.project, wheel.version)).collect();
-    let changed = before
-        .iter()
-        .filter(|(project, version)| now.get(*project).is_some_and(|now| now != *version))
-        .map(|(project, version)| Changed {
-            project: project.clone(),
-            first: Some(version.clone()),
-            now: now.get(project).cloned(),
-        })
-        .collect();
-    let world = own.as_ref().unwrap_or(&first.installation.world).fork_with(&layers)?;
-    Ok(Some((world, changed)))
+        layers.push(first.source.layer.clone());
+        let below = installation.below.iter().map(|wheel| (wheel.project.clone(), wheel.version.clone()));
+        Ok(Some((installation.world.fork_with(&layers)?, below.collect::<Vec<_>>())))
+    })?;
+    *cell.phase(Phase::Test) = report;
+    let Some((world, mut now)) = made else { return Ok(None) };
+    let of_tests = after.installed.iter().filter(|one| one.purpose == Purpose::Test.as_str());
+    now.extend(of_tests.map(|one| (one.project.clone(), one.version.clone())));
+    let before = cell.evidence.installed.iter().filter(|one| one.purpose != Purpose::Build.as_str());
+    Ok(Some((world, changed(before, &now))))
 }
 
 /// The project that a specifier names.
@@ -214,10 +217,12 @@ fn name_the_guilty(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(), Erro
         .filter(|attempt| cures(&tests, attempt))
         .min_by_key(|attempt| attempt.changed.len());
     let Some(changed) = dated.map(|attempt| attempt.changed.clone()) else { return Ok(()) };
-    for suspect in suspects(&tests, &changed).into_iter().take(MOST_SUSPECTS) {
+    let named =
+        |module: &str| tests.failing.iter().take(20).any(|test| test.message.to_lowercase().contains(module));
+    for suspect in suspects(named, &changed).into_iter().take(MOST_SUSPECTS) {
         let Some(bound) = bound(&suspect) else { continue };
         let different = Different { bound: Some(bound.clone()), ..Different::default() };
-        let Some((world, mut changed)) = world(cell, first, &different)? else { continue };
+        let Some((world, mut changed)) = world(cell, first, different)? else { continue };
         if !changed.iter().any(|one| one.project == suspect.project) {
             continue;
         }

@@ -41,7 +41,7 @@ pub(crate) fn build(cell: &mut Cell<'_>, source: &Source) -> Result<Option<PathB
     Ok(built)
 }
 
-fn build_inner(cell: &mut Cell<'_>, source: &Source) -> Result<Option<PathBuf>, Error> {
+pub(crate) fn build_inner(cell: &mut Cell<'_>, source: &Source) -> Result<Option<PathBuf>, Error> {
     let has_setup_py = source.file("setup.py").is_some();
     let pyproject =
         source.read("pyproject.toml", 4 << 20).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -87,7 +87,7 @@ fn build_inner(cell: &mut Cell<'_>, source: &Source) -> Result<Option<PathBuf>, 
 fn prepare(cell: &mut Cell<'_>, source: &Source, requires: &[String]) -> Result<Option<World>, Error> {
     let question = Question { requirements: requires.to_vec(), ..Question::default() };
     cell.evidence.installed.retain(|installed| installed.purpose != "build");
-    match cell.agent.prepare(cell.job, cell.slot, Purpose::Build, &[], &question)? {
+    match cell.prepare(Purpose::Build, &[], &question)? {
         Prepared::Ready { layers, wheels } => {
             cell.installed(&wheels, Purpose::Build);
             let layers: Vec<PathBuf> = layers.into_iter().chain([source.layer.clone()]).collect();

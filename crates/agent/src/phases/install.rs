@@ -149,7 +149,11 @@ pub(crate) fn install(
     Ok(installed)
 }
 
-fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHand, Installation)>, Error> {
+/// Installs, on behalf of whatever phase has begun.
+pub(crate) fn install_inner(
+    cell: &mut Cell<'_>,
+    path: PathBuf,
+) -> Result<Option<(WheelAtHand, Installation)>, Error> {
     let Some(wheel) = open(cell, path)? else { return Ok(None) };
     let question = match runtime_question(cell, &wheel) {
         Ok(question) => question,
@@ -158,7 +162,7 @@ fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHa
             return Ok(None);
         }
     };
-    let (layers, wheels) = match cell.agent.prepare(cell.job, cell.slot, Purpose::Runtime, &[], &question)? {
+    let (layers, wheels) = match cell.prepare(Purpose::Runtime, &[], &question)? {
         Prepared::Ready { layers, wheels } => (layers, wheels),
         Prepared::Impossible { words, limit } => {
             cell.impossible(Phase::Install, &question, &words, limit);
@@ -168,7 +172,7 @@ fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHa
     };
     let wheels = without_own(cell, wheels);
     cell.installed(&wheels, Purpose::Runtime);
-    let Some(mut world) = put(cell, Phase::Install, &wheel, &layers)? else {
+    let Some(mut world) = put(cell, &wheel, &layers)? else {
         cell.phase(Phase::Install).status = Status::Failed;
         return Ok(None);
     };
@@ -179,7 +183,7 @@ fn install_inner(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<(WheelAtHa
 }
 
 /// What a wheel declares that it needs to run here; the error is what is wrong with its metadata.
-pub(crate) fn runtime_question(cell: &Cell<'_>, wheel: &WheelAtHand) -> Result<Question, String> {
+fn runtime_question(cell: &Cell<'_>, wheel: &WheelAtHand) -> Result<Question, String> {
     let markers = &cell.job.environment.interpreter.markers;
     let requirements = wheel.metadata.requirements(markers, &[]).map_err(|error| error.to_string())?;
     // A release that requires itself, by way of its extras, is satisfied by what is installed here.
@@ -193,17 +197,12 @@ pub(crate) fn runtime_question(cell: &Cell<'_>, wheel: &WheelAtHand) -> Result<Q
 }
 
 /// The wheels that are not the release's own.
-pub(crate) fn without_own(cell: &Cell<'_>, wheels: Vec<LockedWheel>) -> Vec<LockedWheel> {
+fn without_own(cell: &Cell<'_>, wheels: Vec<LockedWheel>) -> Vec<LockedWheel> {
     wheels.into_iter().filter(|wheel| wheel.project != cell.job.release.project).collect()
 }
 
 /// Installs the wheel, and nothing else, in a new world of these layers; `None` when the installer refuses it.
-pub(crate) fn put(
-    cell: &mut Cell<'_>,
-    phase: Phase,
-    wheel: &WheelAtHand,
-    layers: &[PathBuf],
-) -> Result<Option<World>, Error> {
+fn put(cell: &mut Cell<'_>, wheel: &WheelAtHand, layers: &[PathBuf]) -> Result<Option<World>, Error> {
     let world = cell.agent.world(cell.job, cell.slot, layers)?;
     let root = world.root().to_path_buf();
     let shown = Agent::shown(&world, &wheel.path, Path::new("/wheels").join(&wheel.filename));
@@ -211,7 +210,7 @@ pub(crate) fn put(
     let execution = cell.run(
         &world,
         Step {
-            phase,
+            phase: Phase::Install,
             program: uv.target.clone().into(),
             arguments: [
                 "pip",

@@ -6,4 +6,5 @@ pub(crate) mod fetch;
 pub(crate) mod import;
 pub(crate) mod install;
 pub(crate) mod test;
+pub(crate) mod trials;
 pub(crate) mod uninstall;

@@ -124,9 +124,10 @@ fn attempt(
         changes.list.into_iter().map(|change| change.path).filter(|path| !working(path)),
     );
     let attempt = judge(cell, plan, &execution, events);
-    if matches!(attempt, Attempt::Ran) && cell.job.replay.is_none() {
+    if matches!(attempt, Attempt::Ran) && cell.job.replay.is_none() && cell.can_try() {
         let wall_s = execution.wall.as_secs_f64();
-        run_again(cell, &FirstRun { source, wheel, installation, plan, layers: &extra, wall_s })?;
+        let tried = run_again(cell, &FirstRun { source, wheel, installation, plan, layers: &extra, wall_s });
+        cell.tried(Phase::Test, tried)?;
     }
     Ok(attempt)
 }
@@ -152,12 +153,7 @@ fn log_from<'a>(cell: &'a Cell<'_>, start: usize) -> std::borrow::Cow<'a, str> {
 }
 
 /// What the tests need on top of these runtime requirements.
-pub(crate) fn test_question(
-    cell: &Cell<'_>,
-    wheel: &WheelAtHand,
-    plan: &TestPlan,
-    below: &[LockedWheel],
-) -> Question {
+fn test_question(cell: &Cell<'_>, wheel: &WheelAtHand, plan: &TestPlan, below: &[LockedWheel]) -> Question {
     let own = &cell.job.release.project;
     let extras: Vec<_> = plan.extras.iter().filter_map(|extra| extra.parse().ok()).collect();
     let markers = &cell.job.environment.interpreter.markers;
@@ -175,7 +171,7 @@ pub(crate) fn test_question(
 }
 
 /// The layers of the tests' requirements on top of the runtime's versions, or the resolver's words.
-fn test_layers(
+pub(crate) fn test_layers(
     cell: &mut Cell<'_>,
     installation: &Installation,
     wheel: &WheelAtHand,
@@ -186,7 +182,7 @@ fn test_layers(
     cell.evidence.installed.retain(|installed| installed.purpose != "test");
     let below: Vec<_> =
         installation.below.iter().map(|wheel| wheel.project.clone()).chain([own.clone()]).collect();
-    match cell.agent.prepare(cell.job, cell.slot, Purpose::Test, &below, &question)? {
+    match cell.prepare(Purpose::Test, &below, &question)? {
         Prepared::Ready { layers, wheels } => {
             let beside: Vec<_> = wheels.into_iter().filter(|wheel| !below.contains(&wheel.project)).collect();
             cell.installed(&beside, Purpose::Test);

@@ -264,6 +264,7 @@ fn cell(record: &Record, logs: &BTreeMap<Phase, Vec<u8>>) -> Value {
             "{} {} · {} {} · {} · {}", environment.implementation, environment.python, environment.platform,
             environment.arch, environment.libc.as_deref().unwrap_or("no libc known"), environment.installer), 200),
         cause => verdict.cause.as_ref().map(|cause| cause_view(cause, logs, &log)),
+        fix => evidence.fix.as_ref().map(|fix| one_line(&fix.to_string(), MESSAGE)),
         phases,
         log => (!logs.is_empty()).then_some(&log),
         tests => evidence.tests.as_ref().map(|tests| context! {

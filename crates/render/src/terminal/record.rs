@@ -44,6 +44,9 @@ pub fn record_text(record: &Record, width: usize, colour: bool) -> String {
             page.quote("", &format!("{}:{}  {}", line.phase, line.line, line.text));
         }
     }
+    if let Some(fix) = &evidence.fix {
+        page.item("fix", &fix.to_string());
+    }
     page.blank();
     page.line(
         &page.paint.strong("phase       status      wall          CPU           peak memory  ended by"),

@@ -67,7 +67,9 @@ pub(super) struct Scratch {
 
 impl Scratch {
     fn new(host: Arc<Inner>, slot: usize, limits: ScratchLimits) -> Result<Self, Error> {
-        if slot >= 256 || !host.slots.lock().unwrap_or_else(PoisonError::into_inner).insert(slot) {
+        if slot >= crate::MOST_SLOTS
+            || !host.slots.lock().unwrap_or_else(PoisonError::into_inner).insert(slot)
+        {
             return Err(Error::SlotInUse(slot));
         }
         let full = host.settings.mode == crate::Mode::Full;
