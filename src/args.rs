@@ -67,6 +67,9 @@ pub enum Command {
         #[command(flatten)]
         sandbox: SandboxArguments,
     },
+    /// Walk all projects in turn: run what is due, bring the site up to date, write letters
+    #[command(after_help = CYCLE_EXAMPLES)]
+    Cycle(Box<CycleArguments>),
     /// Write a static site of what is stored
     Report {
         /// The folder to write; what is in it is replaced file by file.
@@ -147,15 +150,9 @@ pub struct RunArguments {
     /// Requirement specifiers, one a line
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Environments by name, or `all`
-    #[arg(long = "env", value_name = "NAME", value_delimiter = ',')]
-    pub environments: Vec<String>,
-    /// Python versions, by prefix: 3.13 or 3.13.0 [default: every one found that its makers still support]
-    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
-    pub python: Vec<String>,
-    /// An interpreter, any build, tapped as it stands
-    #[arg(long, value_name = "PATH", value_delimiter = ',')]
-    pub interpreter: Vec<PathBuf>,
+    /// Where.
+    #[command(flatten)]
+    pub environments: EnvironmentArguments,
     /// Which distributions: the sdist and, where it says more, the published wheel (auto); or as named
     #[arg(long, value_enum, default_value_t = From::Auto)]
     pub from: From,
@@ -189,6 +186,120 @@ pub struct RunArguments {
     /// Limits.
     #[command(flatten)]
     pub limits: LimitArguments,
+}
+
+const CYCLE_EXAMPLES: &str = "Examples:
+  wheeltapper cycle --top 100                the most downloaded projects, once
+  wheeltapper cycle --all --every 24h        every project of the index, every day
+  wheeltapper cycle --all --budget 8         for eight hours; the same command goes on where it stopped
+  wheeltapper cycle pause                    begin no more cells, in this data folder, until `cycle resume`";
+
+/// Arguments of `cycle`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct CycleArguments {
+    /// What to do with cycles instead of walking one.
+    #[command(subcommand)]
+    pub command: Option<CycleCommand>,
+    /// The most downloaded projects, this many
+    #[arg(long, value_name = "N", conflicts_with_all = ["file", "all"])]
+    pub top: Option<usize>,
+    /// Requirement specifiers, one a line
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    pub file: Option<PathBuf>,
+    /// Every project that the index lists: the most downloaded first, the rest shuffled
+    #[arg(long)]
+    pub all: bool,
+    /// Another list of the most downloaded: a name a line, most downloaded first
+    #[arg(long, value_name = "FILE")]
+    pub popularity: Option<PathBuf>,
+    /// Where.
+    #[command(flatten)]
+    pub environments: EnvironmentArguments,
+    /// Begin a cycle this often, one at a time: 24h, 90m, 7d
+    #[arg(long, value_name = "TIME")]
+    pub every: Option<Period>,
+    /// Begin no more cells after so many hours; the same command goes on with the same cycle
+    #[arg(long, value_name = "HOURS")]
+    pub budget: Option<f64>,
+    /// Have results again that are older than this
+    #[arg(long, value_name = "TIME")]
+    pub older_than: Option<Period>,
+    /// Where the site is kept [default: `site` in the data folder]
+    #[arg(long, value_name = "DIR")]
+    pub site: Option<PathBuf>,
+    /// Where letters are put [default: `outbox` in the data folder]
+    #[arg(long, value_name = "DIR")]
+    pub outbox: Option<PathBuf>,
+    /// The site's public address, for links in letters and feeds
+    #[arg(long, value_name = "URL")]
+    pub address: Option<String>,
+    /// Whom letters are from and replies and requests for no more letters go to
+    #[arg(long, value_name = "ADDRESS")]
+    pub from_address: Option<String>,
+    /// Which distributions: the sdist and, where it says more, the published wheel (auto); or as named
+    #[arg(long, value_enum, default_value_t = From::Auto)]
+    pub from: From,
+    /// Cells at a time [default: from the cores and memory there are]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub jobs: Option<u32>,
+    /// See the index as it was on this date (2026-01-31, or RFC 3339)
+    #[arg(long, value_name = "DATE")]
+    pub exclude_newer: Option<String>,
+    /// Do not run tests
+    #[arg(long)]
+    pub no_tests: bool,
+    /// How commands are contained.
+    #[command(flatten)]
+    pub sandbox: SandboxArguments,
+    /// Limits.
+    #[command(flatten)]
+    pub limits: LimitArguments,
+}
+
+/// What can be done with cycles beside walking them.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum CycleCommand {
+    /// Begin no more cells until `resume`; those that run go on to their end
+    Pause,
+    /// Go on after `pause`
+    Resume,
+}
+
+/// A length of time: a number and `s`, `m`, `h` or `d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period(pub std::time::Duration);
+
+impl std::str::FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no length of time; write 90m, 24h or 7d");
+        let unit = match text.chars().last().ok_or_else(wrong)? {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            _ => return Err(wrong()),
+        };
+        let count: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+        let seconds = count.checked_mul(unit).filter(|seconds| *seconds > 0).ok_or_else(wrong)?;
+        Ok(Period(std::time::Duration::from_secs(seconds)))
+    }
+}
+
+/// Which environments.
+#[derive(Debug, Clone, Default, Args)]
+pub struct EnvironmentArguments {
+    /// Environments by name, or `all`
+    #[arg(long = "env", value_name = "NAME", value_delimiter = ',')]
+    pub names: Vec<String>,
+    /// Python versions, by prefix: 3.13 or 3.13.0 [default: every one found that its makers still support]
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    pub python: Vec<String>,
+    /// An interpreter, any build, tapped as it stands
+    #[arg(long, value_name = "PATH", value_delimiter = ',')]
+    pub interpreter: Vec<PathBuf>,
 }
 
 /// How commands are contained.
@@ -242,6 +353,17 @@ pub enum From {
     Both,
 }
 
+impl std::convert::From<From> for wheeltapper_coordinator::Artifacts {
+    fn from(from: From) -> Self {
+        match from {
+            From::Auto => Self::Auto,
+            From::Sdist => Self::Sdist,
+            From::Wheel => Self::Wheel,
+            From::Both => Self::Both,
+        }
+    }
+}
+
 /// By which door wheels are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BuildWith {
@@ -261,4 +383,21 @@ pub enum Format {
     Junit,
     /// A table for a CI summary.
     Markdown,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+        assert_eq!("24h".parse(), Ok(Period(Duration::from_secs(86_400))));
+        for wrong in ["", "h", "24", "-1h", "0s", "1é", "99999999999999999999d"] {
+            assert!(wrong.parse::<Period>().is_err(), "{wrong}");
+        }
+    }
 }

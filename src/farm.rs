@@ -27,7 +27,7 @@ use wheeltapper_store::Store;
 
 use crate::{
     LAUNCHER,
-    args::{LimitArguments, SandboxArguments},
+    args::{EnvironmentArguments, LimitArguments, SandboxArguments},
     exit::{Exit, Failure},
     paths::Paths,
     view,
@@ -143,6 +143,63 @@ impl Farm {
             started,
             _serving: serving,
         })
+    }
+
+    /// The environments that are asked for; by default every usable one that its makers still support.
+    pub fn chosen(&self, arguments: &EnvironmentArguments) -> Result<Vec<Arc<HostEnvironment>>, Failure> {
+        let all = &self.environments;
+        let known = || {
+            let names: Vec<&str> = all.iter().map(|environment| environment.shown.name.as_str()).collect();
+            if names.is_empty() {
+                "no usable Python was found; `wheeltapper env list` says why".to_owned()
+            } else {
+                format!("there are {}", names.join(", "))
+            }
+        };
+        let today = self.started.strftime("%Y-%m-%d").to_string();
+        for name in arguments.names.iter().filter(|name| *name != "all") {
+            if !all.iter().any(|environment| environment.shown.name == *name) {
+                return Err(
+                    Failure::new(Exit::Input, format!("no environment is called `{name}`")).hint(known())
+                );
+            }
+        }
+        for path in &arguments.interpreter {
+            let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+            if !all.iter().any(|environment| {
+                environment.interpreter.executable == real || environment.source == "given"
+            }) {
+                let why = interpreter::ask(path).err().unwrap_or_else(|| "it cannot be used".to_owned());
+                return Err(Failure::new(Exit::Input, format!("the interpreter {}: {why}", path.display())));
+            }
+        }
+        let by_version = |environment: &HostEnvironment, prefix: &str| {
+            let version = &environment.shown.python;
+            version == prefix || version.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
+        };
+        for prefix in &arguments.python {
+            if !all.iter().any(|environment| by_version(environment, prefix)) {
+                return Err(Failure::new(Exit::Input, format!("no Python {prefix} was found")).hint(known()));
+            }
+        }
+        let named =
+            !arguments.names.is_empty() || !arguments.python.is_empty() || !arguments.interpreter.is_empty();
+        let wanted = |environment: &HostEnvironment| {
+            let name = environment.shown.name.as_str();
+            if !named {
+                return environment.interpreter.supported_until().is_none_or(|until| until >= today.as_str());
+            }
+            arguments.names.iter().any(|wanted| wanted == "all" || wanted == name)
+                || arguments.python.iter().any(|prefix| by_version(environment, prefix))
+                || (environment.source == "given" && !arguments.interpreter.is_empty())
+        };
+        let chosen: Vec<_> = all.iter().filter(|environment| wanted(environment)).cloned().collect();
+        if chosen.is_empty() {
+            return Err(
+                Failure::new(Exit::Input, "no Python here that its makers still support").hint(known())
+            );
+        }
+        Ok(chosen)
     }
 }
 

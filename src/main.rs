@@ -48,6 +48,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Repro { project, environment, from, sandbox } => {
             commands::repro::repro(&paths()?, &project, &environment, from, &sandbox)
         }
+        Command::Cycle(cycle) => commands::cycle::cycle(&paths()?, &cycle),
         Command::Report { out } => commands::report::report(&paths()?, &out),
         Command::Doctor { sandbox } => commands::doctor::doctor(&paths()?, &sandbox),
         Command::Completions { shell } => commands::completions::completions(shell),

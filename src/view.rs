@@ -42,6 +42,20 @@ pub fn remark(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
 }
 
+/// Follows a cycle until it ends. Its records are many, and in the store.
+pub fn watch(events: &mpsc::Receiver<Event>, jobs: usize) {
+    let mut view: Box<dyn View> =
+        if std::io::stderr().is_terminal() { Box::new(Live::new(jobs)) } else { Box::new(Plain::default()) };
+    loop {
+        match events.recv_timeout(Duration::from_millis(500)) {
+            Ok(Event::Ended) | Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Ok(event) => view.event(&event),
+            Err(mpsc::RecvTimeoutError::Timeout) => view.tick(),
+        }
+    }
+    view.end();
+}
+
 /// Follows a run until its events end; returns the records in the order in which they settled.
 pub fn follow(events: mpsc::Receiver<Event>, format: Format, jobs: usize) -> Vec<Record> {
     // Records on the same terminal would run into the live lines.
@@ -86,28 +100,105 @@ trait View {
     fn end(&mut self);
 }
 
-/// Lines, for logs and pipes.
-#[derive(Default)]
-struct Plain {
+/// How far the work has come, and what that says of its end.
+struct Progress {
     wanted: usize,
     settled: usize,
+    reused: usize,
+    /// Of a cycle: projects decided about, and projects left to decide about.
+    decided: usize,
+    undecided: usize,
+    due: usize,
+    began: Instant,
 }
 
-impl View for Plain {
+impl Default for Progress {
+    fn default() -> Self {
+        let began = Instant::now();
+        Progress { wanted: 0, settled: 0, reused: 0, decided: 0, undecided: 0, due: 0, began }
+    }
+}
+
+impl Progress {
     fn event(&mut self, event: &Event) {
         match event {
             Event::Planned(count) => self.wanted = *count,
             Event::Added => self.wanted += 1,
-            Event::Settled(_, record) => {
-                self.settled += 1;
-                remark(&format!("[{}/{}] {}", self.settled, self.wanted, settled_line(record)));
+            Event::Decided { due, projects, left, .. } => {
+                self.wanted += due;
+                self.due += due;
+                self.decided += projects;
+                self.undecided = *left;
             }
-            Event::Lost(_, text) => remark(&format!("farm: {text}")),
-            Event::Started(..) | Event::Phase(..) => {}
+            Event::Settled(slot, _) => {
+                self.settled += 1;
+                self.reused += usize::from(slot.is_none());
+            }
+            Event::Started(..) | Event::Phase(..) | Event::Lost(..) | Event::Ended => {}
         }
     }
 
-    fn tick(&mut self) {}
+    /// From what the cells that were run have taken so far, and from how many of the projects decided about so far were
+    /// due. Nothing is claimed before `least` cells have settled.
+    fn estimate(&self, least: usize) -> String {
+        let ran = self.settled - self.reused;
+        let expected = match self.decided {
+            0 => 0.0,
+            decided => self.undecided as f64 * self.due as f64 / decided as f64,
+        };
+        let left = self.wanted.saturating_sub(self.settled) as f64 + expected;
+        if left < 0.5 && self.undecided == 0 {
+            return "done".to_owned();
+        }
+        if ran < least {
+            return "no estimate yet".to_owned();
+        }
+        let seconds = self.began.elapsed().as_secs_f64() / ran as f64 * left;
+        if seconds < 90.0 {
+            format!("about {seconds:.0} s left")
+        } else if seconds < 5400.0 {
+            format!("about {:.0} min left", seconds / 60.0)
+        } else {
+            format!("about {:.1} h left", seconds / 3600.0)
+        }
+    }
+}
+
+/// Lines, for logs and pipes.
+#[derive(Default)]
+struct Plain {
+    progress: Progress,
+    said: Option<Instant>,
+}
+
+impl View for Plain {
+    fn event(&mut self, event: &Event) {
+        self.progress.event(event);
+        match event {
+            Event::Settled(_, record) => {
+                let Progress { settled, wanted, .. } = self.progress;
+                remark(&format!("[{settled}/{wanted}] {}", settled_line(record)));
+            }
+            Event::Lost(_, text) => remark(&format!("farm: {text}")),
+            Event::Planned(_)
+            | Event::Added
+            | Event::Decided { .. }
+            | Event::Started(..)
+            | Event::Phase(..)
+            | Event::Ended => {}
+        }
+    }
+
+    fn tick(&mut self) {
+        const NOW_AND_THEN: Duration = Duration::from_secs(60);
+        // A run says enough by its cells; a cycle is long.
+        if self.progress.decided > 0 && self.said.is_none_or(|said| said.elapsed() >= NOW_AND_THEN) {
+            let Progress { decided, undecided, .. } = self.progress;
+            let all = decided + undecided;
+            remark(&format!("{decided} of {all} projects decided about; {}", self.progress.estimate(3)));
+            self.said = Some(Instant::now());
+        }
+    }
 
     fn end(&mut self) {}
 }
@@ -137,10 +228,7 @@ struct Live {
     bars: MultiProgress,
     overall: ProgressBar,
     slots: Vec<Slot>,
-    wanted: usize,
-    settled: usize,
-    reused: usize,
-    began: Instant,
+    progress: Progress,
     jobs: usize,
 }
 
@@ -166,25 +254,11 @@ impl Live {
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("━╸─");
         let overall = bars.add(ProgressBar::new(0).with_style(style));
-        Live { bars, overall, slots, wanted: 0, settled: 0, reused: 0, began: Instant::now(), jobs }
+        Live { bars, overall, slots, progress: Progress::default(), jobs }
     }
 
-    /// From what the cells that were run have taken so far. Nothing is claimed before the first has settled.
     fn estimate(&self) -> String {
-        let (ran, left) = (self.settled - self.reused, self.wanted.saturating_sub(self.settled));
-        if left == 0 {
-            return "done".to_owned();
-        }
-        if ran < self.jobs.min(3) {
-            return "no estimate yet".to_owned();
-        }
-        let each = self.began.elapsed().as_secs_f64() / ran as f64;
-        let seconds = each * left as f64;
-        if seconds < 90.0 {
-            format!("about {seconds:.0} s left")
-        } else {
-            format!("about {:.0} min left", seconds / 60.0)
-        }
+        self.progress.estimate(self.jobs.min(3))
     }
 
     fn draw(&self, slot: usize) {
@@ -208,15 +282,12 @@ impl Live {
 
 impl View for Live {
     fn event(&mut self, event: &Event) {
+        self.progress.event(event);
         match event {
-            Event::Planned(count) => {
-                self.wanted = *count;
-                self.overall.set_length(*count as u64);
+            Event::Planned(_) | Event::Added | Event::Decided { .. } => {
+                self.overall.set_length(self.progress.wanted as u64);
             }
-            Event::Added => {
-                self.wanted += 1;
-                self.overall.set_length(self.wanted as u64);
-            }
+            Event::Ended => {}
             Event::Started(slot, shown) => {
                 if let Some(slot) = self.slots.get_mut(*slot) {
                     shown.clone_into(&mut slot.shown);
@@ -230,11 +301,9 @@ impl View for Live {
                 self.draw(*slot);
             }
             Event::Settled(slot, record) => {
-                self.settled += 1;
-                self.reused += usize::from(slot.is_none());
                 let _ = self.bars.println(format!("  {}", visible(&settled_line(record))));
                 self.free(*slot);
-                self.overall.set_position(self.settled as u64);
+                self.overall.set_position(self.progress.settled as u64);
                 self.overall.set_message(self.estimate());
             }
             Event::Lost(slot, text) => {

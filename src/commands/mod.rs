@@ -1,6 +1,8 @@
 //! One file a subcommand.
 
+pub mod again;
 pub mod completions;
+pub mod cycle;
 pub mod doctor;
 pub mod env;
 pub mod log;

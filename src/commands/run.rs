@@ -2,6 +2,7 @@
 
 use std::{
     io::Write as _,
+    path::Path,
     sync::{Arc, mpsc},
 };
 
@@ -13,7 +14,7 @@ use wheeltapper_coordinator::{
 use wheeltapper_core::{Artifact, Outcome, Popularity, Record};
 
 use crate::{
-    args::{Format, From, RunArguments},
+    args::{Format, RunArguments},
     commands::report,
     exit::{Exit, Failure},
     farm::{self, Farm, FarmOptions},
@@ -23,7 +24,7 @@ use crate::{
 
 /// Taps what is asked for.
 pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
-    let popularity = popularity(arguments)?;
+    let popularity = popularity(arguments.popularity.as_deref())?;
     let targets = targets(arguments, &popularity)?;
     let exclude_newer = arguments.exclude_newer.as_deref().map(date).transpose()?;
     let limits = farm::limits(&arguments.limits);
@@ -32,30 +33,26 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
     let host = farm::enter(paths, &arguments.sandbox)?;
     farm::require_complete(&host)?;
     let options = FarmOptions {
-        interpreters: arguments.interpreter.clone(),
+        interpreters: arguments.environments.interpreter.clone(),
         exclude_newer,
         local: local_files(&targets),
         jobs,
         popularity: popularity.clone(),
     };
     let farm = Farm::open(paths, host, &options)?;
-    let environments = chosen(&farm, arguments)?;
+    let environments = farm.chosen(&arguments.environments)?;
     let options = RunOptions {
         cell: wheeltapper_core::Options {
             tests: !arguments.no_tests,
             setup_py: arguments.build_with.is_some(),
             limits,
         },
-        artifacts: match arguments.from {
-            From::Auto => Artifacts::Auto,
-            From::Sdist => Artifacts::Sdist,
-            From::Wheel => Artifacts::Wheel,
-            From::Both => Artifacts::Both,
-        },
+        artifacts: arguments.from.into(),
         jobs,
         fresh: arguments.fresh,
         index_date: exclude_newer.map(|date| date.to_string()).unwrap_or_default(),
         run: farm.agent.run.clone(),
+        not_before: None,
     };
     let catalog = Catalog { client: farm.agent.index.client.clone(), exclude_newer };
     let cells = cells(&farm, &catalog, &targets, &environments, &options, &popularity)?;
@@ -138,8 +135,9 @@ fn ending(arguments: &RunArguments, records: &[Record], summary: &Summary, stopp
     Exit::Success
 }
 
-fn popularity(arguments: &RunArguments) -> Result<Popularity, Failure> {
-    let Some(path) = &arguments.popularity else { return Ok(Popularity::shipped()) };
+/// The list of the most downloaded: the one given, else the shipped one.
+pub fn popularity(given: Option<&Path>) -> Result<Popularity, Failure> {
+    let Some(path) = given else { return Ok(Popularity::shipped()) };
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))?;
     Popularity::parse(&text).map_err(|(line, text)| {
@@ -190,7 +188,7 @@ fn local_files(targets: &[Wanted]) -> Vec<std::path::PathBuf> {
 }
 
 /// A date of the command line: a day (its end, UTC) or a moment.
-fn date(text: &str) -> Result<Timestamp, Failure> {
+pub fn date(text: &str) -> Result<Timestamp, Failure> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Ok(moment);
     }
@@ -201,63 +199,6 @@ fn date(text: &str) -> Result<Timestamp, Failure> {
             Failure::new(Exit::Usage, format!("`{text}` is no date"))
                 .hint("write 2026-01-31 or 2026-01-31T12:00:00Z")
         })
-}
-
-/// The environments that are asked for; by default every usable one that its makers still support.
-fn chosen(farm: &Farm, arguments: &RunArguments) -> Result<Vec<Arc<HostEnvironment>>, Failure> {
-    let all = &farm.environments;
-    let known = || {
-        let names: Vec<&str> = all.iter().map(|environment| environment.shown.name.as_str()).collect();
-        if names.is_empty() {
-            "no usable Python was found; `wheeltapper env list` says why".to_owned()
-        } else {
-            format!("there are {}", names.join(", "))
-        }
-    };
-    let today = farm.started.strftime("%Y-%m-%d").to_string();
-    for name in arguments.environments.iter().filter(|name| *name != "all") {
-        if !all.iter().any(|environment| environment.shown.name == *name) {
-            return Err(Failure::new(Exit::Input, format!("no environment is called `{name}`")).hint(known()));
-        }
-    }
-    for path in &arguments.interpreter {
-        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-        if !all
-            .iter()
-            .any(|environment| environment.interpreter.executable == real || environment.source == "given")
-        {
-            let why = wheeltapper_agent::interpreter::ask(path)
-                .err()
-                .unwrap_or_else(|| "it cannot be used".to_owned());
-            return Err(Failure::new(Exit::Input, format!("the interpreter {}: {why}", path.display())));
-        }
-    }
-    let by_version = |environment: &HostEnvironment, prefix: &str| {
-        let version = &environment.shown.python;
-        version == prefix || version.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
-    };
-    for prefix in &arguments.python {
-        if !all.iter().any(|environment| by_version(environment, prefix)) {
-            return Err(Failure::new(Exit::Input, format!("no Python {prefix} was found")).hint(known()));
-        }
-    }
-    let named = !arguments.environments.is_empty()
-        || !arguments.python.is_empty()
-        || !arguments.interpreter.is_empty();
-    let wanted = |environment: &HostEnvironment| {
-        let name = environment.shown.name.as_str();
-        if !named {
-            return environment.interpreter.supported_until().is_none_or(|until| until >= today.as_str());
-        }
-        arguments.environments.iter().any(|wanted| wanted == "all" || wanted == name)
-            || arguments.python.iter().any(|prefix| by_version(environment, prefix))
-            || (environment.source == "given" && !arguments.interpreter.is_empty())
-    };
-    let chosen: Vec<_> = all.iter().filter(|environment| wanted(environment)).cloned().collect();
-    if chosen.is_empty() {
-        return Err(Failure::new(Exit::Input, "no Python here that its makers still support").hint(known()));
-    }
-    Ok(chosen)
 }
 
 /// Plans the cells of all targets. A project that was named and does not exist ends the run before anything is done; one

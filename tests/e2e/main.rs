@@ -1,6 +1,7 @@
 //! The real binary, end to end: on the fixtures against a fake index, on bad input, interrupted, and on real packages.
 
 mod bad_input;
+mod cycles;
 mod fixtures;
 mod interrupted;
 mod plain_user;

@@ -68,6 +68,8 @@ pub(crate) struct Cell<'a> {
     pub asked: BTreeSet<String>,
     /// What is changed while something is tried.
     pub different: Different,
+    /// Who is concerned with the release, once its metadata has been read.
+    pub people: Option<wheeltapper_core::cycle::People>,
     /// Temporary files of the cell on the host.
     pub folder: tempfile::TempDir,
     started: Instant,
@@ -134,6 +136,7 @@ impl<'a> Cell<'a> {
             logs: BTreeMap::new(),
             asked: BTreeSet::from([job.release.project.to_string()]),
             different: Different::default(),
+            people: None,
             folder,
             started: Instant::now(),
             progress,
@@ -141,7 +144,8 @@ impl<'a> Cell<'a> {
     }
 
     pub(crate) fn finish(self) -> Report {
-        Report { evidence: self.evidence, logs: self.logs, asked: self.asked.into_iter().collect() }
+        let asked = self.asked.into_iter().collect();
+        Report { evidence: self.evidence, logs: self.logs, asked, people: self.people }
     }
 
     /// Begins a phase: it counts as passed until something in it fails.
@@ -315,6 +319,7 @@ impl<'a> Cell<'a> {
         let Some(text) = source.read("PKG-INFO", 1 << 20) else { return true };
         let metadata = Metadata::parse(&String::from_utf8_lossy(&text));
         self.evidence.classifiers = metadata.classifiers;
+        self.people = Some(metadata.people);
         if self.evidence.requires_python.is_none() {
             self.evidence.requires_python = metadata.requires_python;
         }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use wheeltapper_core::{
     Evidence, Options, Phase, ProjectName, Reason, Sha256, TestPlan, Version,
+    cycle::People,
     evidence::{Artifact, Selected},
 };
 use wheeltapper_index::File;
@@ -156,4 +157,6 @@ pub struct Report {
     pub logs: BTreeMap<Phase, Vec<u8>>,
     /// Projects whose index pages the cell rests on, beside its own.
     pub asked: Vec<String>,
+    /// Who is concerned with the release, as its metadata has it. Not part of the record, which is public.
+    pub people: Option<People>,
 }

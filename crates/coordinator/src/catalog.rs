@@ -68,6 +68,23 @@ impl Catalog {
         Ok(())
     }
 
+    /// Reads the pages of these projects, several at a time; returns those that could not be had.
+    pub async fn read_all(&self, projects: &[ProjectName]) -> Vec<(ProjectName, wheeltapper_index::Error)> {
+        let mut reading = tokio::task::JoinSet::new();
+        let mut failed = Vec::new();
+        for project in projects {
+            if reading.len() >= PAGES_AT_A_TIME {
+                failed.extend(reading.join_next().await.and_then(Result::ok).flatten());
+            }
+            let (client, project) = (self.client.clone(), project.clone());
+            reading.spawn(async move { client.project(&project).await.err().map(|error| (project, error)) });
+        }
+        while let Some(read) = reading.join_next().await {
+            failed.extend(read.ok().flatten());
+        }
+        failed
+    }
+
     /// Chooses the release that this environment gets.
     ///
     /// # Errors

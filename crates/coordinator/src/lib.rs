@@ -3,6 +3,7 @@
 
 mod catalog;
 mod checkout;
+pub mod cycle;
 mod error;
 mod fingerprint;
 mod run;

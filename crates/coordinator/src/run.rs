@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -53,6 +53,8 @@ pub struct RunOptions {
     pub index_date: String,
     /// The run's id.
     pub run: String,
+    /// Results are not dated before this, whatever the machine's clock says.
+    pub not_before: Option<Timestamp>,
 }
 
 /// A planned cell.
@@ -73,6 +75,19 @@ pub enum Event {
     Planned(usize),
     /// A cell was added while running.
     Added,
+    /// A cycle has decided about so many more projects: cells that are due, cells that stand, projects, projects left.
+    Decided {
+        /// Cells that are due.
+        due: usize,
+        /// Cells whose result stands.
+        stand: usize,
+        /// Projects decided about.
+        projects: usize,
+        /// Projects that are left.
+        left: usize,
+    },
+    /// A cycle is over: nothing follows that is waited for.
+    Ended,
     /// A slot began a cell: slot, what is shown of the cell.
     Started(usize, String),
     /// A slot's cell entered a phase.
@@ -99,14 +114,14 @@ pub struct Summary {
 /// The cells of one release on one environment.
 pub fn plan(
     found: Found,
-    environment: &std::sync::Arc<wheeltapper_agent::HostEnvironment>,
+    environment: &Arc<wheeltapper_agent::HostEnvironment>,
     options: &RunOptions,
 ) -> Vec<Cell> {
     let cell = |artifact, unsupported, then_wheel| Cell {
         job: Job {
             release: found.release.clone(),
             artifact,
-            environment: std::sync::Arc::clone(environment),
+            environment: Arc::clone(environment),
             options: options.cell.clone(),
             replay: None,
         },
@@ -151,7 +166,7 @@ struct Queue {
 /// When the store cannot be written: nothing would be kept.
 pub fn run(
     handle: &Handle,
-    agent: &Agent,
+    agent: &Arc<Agent>,
     store: &Store,
     cells: Vec<Cell>,
     options: &RunOptions,
@@ -159,8 +174,7 @@ pub fn run(
 ) -> Result<Summary, Error> {
     let _ = events.send(Event::Planned(cells.len()));
     let mut summary = Summary { wanted: cells.len(), ..Summary::default() };
-    let runner =
-        Runner { handle, agent, store, options, events, failed: Mutex::new(None), serial: AtomicU64::new(0) };
+    let runner = Runner::new(handle, agent, store, options.clone(), events);
     let ahead = runner.settle_ahead(cells)?;
     (summary.reused, summary.left) = (ahead.settled, ahead.left);
     let waiting = ahead.waiting.into_iter().map(|cell| (cell, 1)).collect();
@@ -185,7 +199,7 @@ pub fn run(
     let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     summary.run = usize::try_from(ran.into_inner()).unwrap_or(usize::MAX);
     summary.left += queue.cells.len();
-    match runner.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    match runner.failure() {
         Some(error) => Err(error),
         None => Ok(summary),
     }
@@ -209,7 +223,7 @@ fn next(queue: &Mutex<Queue>, changed: &Condvar, agent: &Agent) -> Option<(Cell,
 }
 
 /// The cell of the published wheel, where it is to follow a source build that did not succeed.
-fn following(cell: Cell, record: &Record) -> Option<Cell> {
+pub(crate) fn following(cell: Cell, record: &Record) -> Option<Cell> {
     let built =
         record.evidence.phases.get(&Phase::Build).is_some_and(|report| report.status == Status::Passed);
     let wanted = cell.then_wheel && !built && record.verdict.outcome != Outcome::FarmError;
@@ -220,12 +234,13 @@ fn following(cell: Cell, record: &Record) -> Option<Cell> {
     Some(Cell { job, unsupported: None, then_wheel: false })
 }
 
-struct Runner<'a> {
-    handle: &'a Handle,
-    agent: &'a Agent,
-    store: &'a Store,
-    options: &'a RunOptions,
-    events: &'a mpsc::Sender<Event>,
+/// What settles single cells: the same for a run and for a cycle.
+pub(crate) struct Runner {
+    handle: Handle,
+    agent: Arc<Agent>,
+    store: Store,
+    options: RunOptions,
+    events: mpsc::Sender<Event>,
     failed: Mutex<Option<Error>>,
     serial: AtomicU64,
 }
@@ -243,7 +258,35 @@ struct Ahead {
 /// How many cells are settled at a time without running: while one waits for the one writer, others look up and compare.
 const LOOKING_UP: usize = 4;
 
-impl Runner<'_> {
+impl Runner {
+    pub(crate) fn new(
+        handle: &Handle,
+        agent: &Arc<Agent>,
+        store: &Store,
+        options: RunOptions,
+        events: &mpsc::Sender<Event>,
+    ) -> Self {
+        Runner {
+            handle: handle.clone(),
+            agent: Arc::clone(agent),
+            store: store.clone(),
+            options,
+            events: events.clone(),
+            failed: Mutex::new(None),
+            serial: AtomicU64::new(0),
+        }
+    }
+
+    /// What stopped the run as a whole, if anything did.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The time, never before the time that the run was told to count on from.
+    fn now(&self) -> Timestamp {
+        self.options.not_before.map_or_else(Timestamp::now, |least| Timestamp::now().max(least))
+    }
+
     /// Settles the cells that need no sandbox.
     fn settle_ahead(&self, cells: Vec<Cell>) -> Result<Ahead, Error> {
         let cells: Mutex<VecDeque<(usize, Cell)>> = Mutex::new(cells.into_iter().enumerate().collect());
@@ -296,7 +339,7 @@ impl Runner<'_> {
     }
 
     /// Settles a cell that needs no sandbox: it is unsupported, or its result can be reused.
-    fn settle_without_running(&self, cell: &Cell) -> Result<Option<Record>, Error> {
+    pub(crate) fn settle_without_running(&self, cell: &Cell) -> Result<Option<Record>, Error> {
         let request = fingerprint::request(&cell.job, &self.options.index_date);
         if !self.options.fresh
             && let Some(known) = self.known(&request)?
@@ -308,9 +351,13 @@ impl Runner<'_> {
         }
         let Some(reason) = cell.unsupported else { return Ok(None) };
         let evidence = unsupported(&cell.job, reason);
-        let report =
-            Report { evidence, logs: Default::default(), asked: vec![cell.job.release.project.to_string()] };
-        let record = self.record_of(&cell.job, &report, request, 1, Timestamp::now(), 0.0);
+        let report = Report {
+            evidence,
+            logs: Default::default(),
+            asked: vec![cell.job.release.project.to_string()],
+            people: None,
+        };
+        let record = self.record_of(&cell.job, &report, request, 1, self.now(), 0.0);
         self.handle.block_on(self.store.record(&record, &report.logs))?;
         Ok(Some(record))
     }
@@ -346,7 +393,7 @@ impl Runner<'_> {
         Record {
             id: self.id(&cell.job, &known.request),
             run: self.options.run.clone(),
-            started: stamp(Timestamp::now()),
+            started: stamp(self.now()),
             reused_from: Some(original),
             verdict,
             ..known
@@ -360,7 +407,7 @@ impl Runner<'_> {
     }
 
     /// Runs a cell and stores its result; returns the cells that follow from it.
-    fn run_cell(&self, slot: usize, cell: Cell, attempt: u32) -> Vec<(Cell, u32)> {
+    pub(crate) fn run_cell(&self, slot: usize, cell: Cell, attempt: u32) -> Vec<(Cell, u32)> {
         let job = &cell.job;
         let request = fingerprint::request(job, &self.options.index_date);
         let shown = format!(
@@ -368,7 +415,7 @@ impl Runner<'_> {
             job.release.project, job.release.version, job.environment.shown.name, job.artifact
         );
         let _ = self.events.send(Event::Started(slot, shown.clone()));
-        let (started, clock) = (Timestamp::now(), Instant::now());
+        let (started, clock) = (self.now(), Instant::now());
         let progress = |phase| {
             let _ = self.events.send(Event::Phase(slot, phase));
         };
@@ -395,6 +442,11 @@ impl Runner<'_> {
             }
             Err(error) => farm_error(job, &error.to_string()),
         };
+        if let Some(people) = &report.people
+            && let Err(error) = self.handle.block_on(self.store.note_people(&job.release.project, people))
+        {
+            let _ = self.events.send(Event::Lost(None, format!("{shown}: {error}")));
+        }
         let record = self.record_of(job, &report, request, attempt, started, clock.elapsed().as_secs_f64());
         if let Err(error) = self.handle.block_on(self.store.record(&record, &report.logs)) {
             self.agent.cancel.cancel();
@@ -471,7 +523,7 @@ fn unsupported(job: &Job, reason: Reason) -> Evidence {
 fn farm_error(job: &Job, error: &str) -> Report {
     let mut evidence = bare(job);
     evidence.farm_error = Some(error.to_owned());
-    Report { evidence, logs: Default::default(), asked: Vec::new() }
+    Report { evidence, logs: Default::default(), asked: Vec::new(), people: None }
 }
 
 /// The evidence of a cell in which nothing was run.

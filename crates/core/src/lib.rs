@@ -6,6 +6,7 @@ mod words;
 pub mod build_system;
 pub mod cause;
 pub mod classify;
+pub mod cycle;
 pub mod digest;
 pub mod environment;
 pub mod evidence;

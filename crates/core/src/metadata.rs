@@ -1,5 +1,6 @@
 //! Core metadata of a distribution, as far as results need it (core metadata specification 2.5, PEP 566, PEP 794).
 
+use crate::cycle::People;
 use pep508_rs::{MarkerEnvironment, MarkerTree, Requirement, VerbatimUrl};
 
 /// The fields of a `METADATA` or `PKG-INFO` file that decide something here. Texts are as the file has them.
@@ -21,6 +22,8 @@ pub struct Metadata {
     pub import_names: Vec<String>,
     /// `Import-Namespace` (PEP 794).
     pub import_namespaces: Vec<String>,
+    /// `Author`, `Maintainer`, their addresses, `Home-page` and `Project-URL`.
+    pub people: People,
 }
 
 impl Metadata {
@@ -35,6 +38,17 @@ impl Metadata {
                 "requires-dist" => metadata.requires_dist.push(value),
                 "provides-extra" => metadata.provides_extra.push(value),
                 "classifier" => metadata.classifiers.push(value),
+                "author" => metadata.people.author = value,
+                "author-email" => metadata.people.author_email = value,
+                "maintainer" => metadata.people.maintainer = value,
+                "maintainer-email" => metadata.people.maintainer_email = value,
+                "home-page" => metadata.people.links.push(("Home-page".to_owned(), value)),
+                "project-url" => {
+                    let link = value.split_once(',');
+                    metadata.people.links.extend(
+                        link.map(|(label, address)| (label.trim().to_owned(), address.trim().to_owned())),
+                    );
+                }
                 "import-name" => metadata.import_names.extend(public(&value)),
                 "import-namespace" => metadata.import_namespaces.extend(public(&value)),
                 _ => {}

@@ -3,6 +3,7 @@
 //! characters are shown, never passed on, and markup is escaped.
 
 mod ansi;
+mod cycle;
 mod figures;
 mod groups;
 mod junit;
@@ -12,6 +13,7 @@ mod site;
 mod terminal;
 mod text;
 
+pub use cycle::cycle_summary;
 pub use figures::Figures;
 pub use groups::Ranks;
 pub use junit::junit;

@@ -10,6 +10,7 @@
 //!
 //! No transaction is open while anything else runs. Several processes may use one data folder at once.
 
+mod cycles;
 mod error;
 mod filesystem;
 mod logs;
@@ -28,6 +29,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub use cycles::{Decision, Settled, StoredCell};
 pub use error::Error;
 pub use results::{Filter, LatestPages, Recorded, Summary};
 pub use runs::Run;

@@ -266,7 +266,8 @@ impl Store {
         row.map(|row| self.record_of(&row)).transpose()
     }
 
-    fn record_of(&self, row: &SqliteRow) -> Result<Record, Error> {
+    /// The record of a row whose first columns are `id` and `record`.
+    pub(crate) fn record_of(&self, row: &SqliteRow) -> Result<Record, Error> {
         let id: String = row.try_get(0).map_err(|source| self.fault(source))?;
         let packed: &[u8] = row.try_get(1).map_err(|source| self.fault(source))?;
         let json = zstd::decode_all(packed).map_err(|error| Error::unreadable(&id, error))?;

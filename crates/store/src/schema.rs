@@ -12,7 +12,8 @@ use crate::Error;
 const APPLICATION: i64 = 0x5754_4150;
 
 /// Each migration once, in order; the schema's version is how many have been applied. Published ones never change.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_results.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_results.sql"), include_str!("../migrations/0010_cycles.sql")];
 
 /// Brings the database to the newest schema.
 ///

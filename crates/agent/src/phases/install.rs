@@ -74,6 +74,7 @@ fn open(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<WheelAtHand>, Error
     }
     let metadata = Metadata::parse(&String::from_utf8_lossy(&metadata));
     cell.evidence.classifiers.clone_from(&metadata.classifiers);
+    cell.people = Some(metadata.people.clone());
     if cell.evidence.requires_python.is_none() {
         cell.evidence.requires_python.clone_from(&metadata.requires_python);
     }
