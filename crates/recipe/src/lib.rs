@@ -5,6 +5,7 @@
 //! `toml_file`, `requirement`, `shell`), collected with their places (`survey`, `pytest_config`, `declared`), and
 //! combined by one readable procedure (`decide`, with `needs` for requirements).
 
+mod absent;
 mod decide;
 mod declared;
 mod ini;
@@ -126,6 +127,19 @@ pub struct Origin {
     pub needed_for: Option<String>,
 }
 
+/// A file that the tests ask for and the source tree does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absent {
+    /// Where it would lie, relative to the tree's root.
+    pub path: String,
+    /// The test file that asks for it.
+    pub needed_by: String,
+    /// Counted from 1.
+    pub line: Option<u32>,
+    /// What it asks for: an import or a fixture.
+    pub what: String,
+}
+
 /// How the tests may be run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plans {
@@ -141,6 +155,8 @@ pub struct Plans {
     pub ignored: Vec<Ignored>,
     /// Requirements of the plans that nobody declares.
     pub inferred: Vec<InferredRequirement>,
+    /// Files that the tests ask for and that were left out of the sdist.
+    pub absent: Vec<Absent>,
     /// Where each requirement and extra of the plans comes from.
     pub origins: Vec<Origin>,
 }

@@ -15,6 +15,7 @@ use wheeltapper_core::{
 
 use crate::{
     About, Evidence, Ignored, Plans,
+    absent::absent,
     declared::{Declared, Sources},
     invocation::Tool,
     needs::{Basis, Needs, needs},
@@ -73,6 +74,7 @@ pub(crate) fn decide(tree: &dyn SourceTree, about: &About) -> Plans {
     let case = Case { reader: &reader, about, survey, config, declared };
     let mut plans =
         Plans { expected_tests: case.survey.count(), evidence: case.evidence(), ..Plans::default() };
+    plans.absent = absent(case.reader, &case.survey, about);
     for (file, line, message) in broken.into_iter().chain(case.declared.broken.iter().cloned()) {
         plans.ignored.push(Ignored {
             file,

@@ -31,6 +31,8 @@ pub(crate) struct Facts {
     /// Test functions that yield: collected by nose, an error for today's pytest.
     pub yields: u32,
     pub imports: Vec<Import>,
+    /// Relative imports at module level, guarded or not: the number of dots, and what follows them (empty for none).
+    pub relatives: Vec<(u32, Import)>,
     /// The most dots of a relative import at module level.
     pub relative: u32,
     /// Modules and names taken by relative imports.
@@ -117,6 +119,11 @@ impl Collector<'_> {
                 }
                 Stmt::ImportFrom(import) if import.level > 0 => {
                     self.facts.relative = self.facts.relative.max(import.level);
+                    let names: Vec<String> =
+                        import.names.iter().map(|alias| alias.name.as_str().to_owned()).collect();
+                    let line = line_at(self.source, import.range.start().to_usize());
+                    let dotted = import.module.as_ref().map_or("", |module| module.as_str()).to_owned();
+                    self.facts.relatives.push((import.level, Import { module: dotted, names, line }));
                     let module = import.module.iter().flat_map(|module| module.as_str().split('.'));
                     let names = import.names.iter().map(|alias| alias.name.as_str());
                     self.facts.neighbours.extend(module.chain(names).map(str::to_owned));
