@@ -11,6 +11,7 @@ pub mod digest;
 pub mod environment;
 pub mod evidence;
 pub mod fix;
+pub mod incomplete;
 pub mod metadata;
 pub mod next_step;
 pub mod options;

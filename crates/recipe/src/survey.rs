@@ -336,7 +336,14 @@ fn is_believable(file: &TestFile) -> bool {
         "zope",
         "numpy",
     ];
-    let in_test_folder = parent(&file.path).split('/').any(is_test_folder);
+    // A package's own `testing` holds what its users test with: base classes, whose methods run only where they are derived.
+    let folders = || parent(&file.path).split('/').filter(|part| is_test_folder(part));
+    let offered =
+        file.in_package && folders().all(|part| part == "testing") && !has_test_name(file_name(&file.path));
+    if offered && folders().next().is_some() {
+        return false;
+    }
+    let in_test_folder = folders().next().is_some();
     in_test_folder
         || !file.in_package
         || file.facts.methods > 0
@@ -458,6 +465,13 @@ mod tests {
             &[],
         );
         assert_eq!(found.roots(), [("p/templates/tests".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn what_a_package_offers_for_testing_is_no_test() {
+        let base = "import unittest\nclass Base(unittest.TestCase):\n    def test_it(self): pass\n";
+        let files = [("p/__init__.py", ""), ("p/testing/utils.py", base), ("p/testing/tests/check.py", base)];
+        assert_eq!(survey(&files, &["p"], &[]).roots(), [("p/testing".to_owned(), 1)]);
     }
 
     #[test]

@@ -366,3 +366,9 @@ fn a_script_that_only_stands_in_for_tests_is_none() {
     let real = release(&[workflow, ("pass_tests.py", "import p\np.check()\n")]).plans();
     assert_eq!(real.plans.len(), 1);
 }
+
+#[test]
+fn tests_in_an_initial_file_are_named_not_discovered() {
+    let plan = release(&[("p/__init__.py", ""), ("tests/__init__.py", UNITTEST)]).first();
+    assert_eq!(plan.command, ["python", "-m", "unittest", "tests"]);
+}

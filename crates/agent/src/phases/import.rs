@@ -110,7 +110,7 @@ fn judge(cell: &mut Cell<'_>, modules: &[(String, bool)], lines: &[Line<'_>]) {
             decisive = decisive.or(found);
             cell.phase(Phase::Import).status = Status::Failed;
         } else if !passed {
-            let text = format!("the stray top-level module `{module}` does not import");
+            let text = format!("the stray module `{module}` does not import");
             cell.find(Phase::Import, Finding::new("stray-module", text, Vec::new()));
         }
     }
@@ -131,7 +131,11 @@ fn judge(cell: &mut Cell<'_>, modules: &[(String, bool)], lines: &[Line<'_>]) {
         // A script that cannot show its help is reported, never fatal; a broken reference fails nothing by itself where the
         // import of its module has failed already.
         let (id, text) = if line.kind == "script" {
-            ("script-does-not-start", format!("`{} --help` ends with exit status {}", line.name, line.status))
+            let text = match line.status {
+                137 => format!("`{} --help` was ended: it had not come to its end after 10 s", line.name),
+                status => format!("`{} --help` ends with exit status {status}", line.name),
+            };
+            ("script-does-not-start", text)
         } else if import_failed {
             continue;
         } else {
@@ -162,8 +166,12 @@ pub(crate) fn modules(metadata: &Metadata, installs: &[String]) -> Vec<(String, 
     modules
 }
 
+/// True for a top-level name that is there by accident, and for the tests of a package that is a namespace: these need
+/// what nothing else is there for.
 fn is_stray(name: &str) -> bool {
-    STRAY.contains(&name.split('.').next().unwrap_or(name))
+    let mut parts = name.split('.');
+    parts.next().is_some_and(|top| STRAY.contains(&top))
+        || parts.any(|part| matches!(part, "test" | "tests" | "conftest") || part.starts_with("test_"))
 }
 
 /// The module that this file makes, when it is one that is imported: a top-level module or package, an extension module, or
@@ -246,5 +254,8 @@ mod tests {
             [("a".to_owned(), true), ("tests".to_owned(), false)]
         );
         assert_eq!(names(&["tests/__init__.py"]), [("tests".to_owned(), true)]);
+        let of_namespace = names(&["a/core/__init__.py", "a/tests/conftest.py", "a/tests/test_b.py"]);
+        let decides: Vec<bool> = of_namespace.iter().map(|(_, decides)| *decides).collect();
+        assert_eq!(decides, [true, false, false]);
     }
 }

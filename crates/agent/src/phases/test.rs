@@ -6,13 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wheeltapper_core::{Exit, Finding, Phase, Reason, Status, TestCounts, TestPlan, plan::Working};
-use wheeltapper_recipe::Plans;
+use wheeltapper_core::{
+    Exit, Finding, Phase, Reason, Status, TestCounts, TestPlan,
+    incomplete::{INCOMPLETE_SUITE, asks_for_absent},
+    plan::Working,
+};
+use wheeltapper_recipe::{Absent, Plans};
 use wheeltapper_sandbox::{CELL_PATH, Execution, World};
 
 use crate::{
     agent::{Prepared, site_packages},
-    cell::{Cell, Step, WheelAtHand},
+    cell::{self, Cell, Step, WheelAtHand},
     error::Error,
     events::{Events, read_events},
     job::Purpose,
@@ -38,9 +42,12 @@ pub(crate) fn test(
     let Some(source) = source else { return skip(cell, Reason::NoTestsShipped) };
     cell.begin(Phase::Test);
     let plans = match &cell.job.replay {
-        Some(replay) => {
-            Plans { plans: replay.plan.iter().cloned().collect(), none: replay.untested, ..Plans::default() }
-        }
+        Some(replay) => Plans {
+            plans: replay.plan.iter().cloned().collect(),
+            none: replay.untested,
+            absent: plans(cell, source, wheel).absent,
+            ..Plans::default()
+        },
         None => plans(cell, source, wheel),
     };
     if plans.plans.is_empty() {
@@ -59,7 +66,14 @@ pub(crate) fn test(
             break;
         }
     }
-    if let Attempt::CouldNotRun(reason, why) = last {
+    let incomplete = incomplete_suite(cell, &plans.absent);
+    if let Some(finding) = &incomplete {
+        cell.find(Phase::Test, finding.clone());
+    }
+    if matches!(last, Attempt::CouldNotRun(Reason::TestsCouldNotRun, _)) && incomplete.is_some() {
+        // Whoever runs this suite meets the same: it was not shipped whole.
+        cell.phase(Phase::Test).status = Status::Failed;
+    } else if let Attempt::CouldNotRun(reason, why) = last {
         let mut report = cell.phase(Phase::Test).clone();
         report.status = Status::Skipped;
         report.reason = Some(reason.as_str().to_owned());
@@ -76,6 +90,22 @@ enum Attempt {
     Ran,
     /// None did.
     CouldNotRun(Reason, String),
+}
+
+/// What most failures come from when the suite was not shipped whole.
+fn incomplete_suite(cell: &Cell<'_>, absent: &[Absent]) -> Option<Finding> {
+    let paths: Vec<&str> = absent.iter().map(|one| one.path.as_str()).collect();
+    let tests = cell.evidence.tests.as_ref().filter(|tests| asks_for_absent(tests, &paths))?;
+    let lines = absent.iter().map(|one| match one.line {
+        Some(line) => format!("{} ({}:{line} asks for {})", one.path, one.needed_by, one.what),
+        None => format!("{} ({} asks for {})", one.path, one.needed_by, one.what),
+    });
+    let text = format!(
+        "the sdist lacks {} that its tests ask for, so {} cannot run",
+        cell::files(absent.len()),
+        tests.failing.len()
+    );
+    Some(Finding::new(INCOMPLETE_SUITE, text, lines.collect()))
 }
 
 fn skip(cell: &mut Cell<'_>, reason: Reason) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use regex::Regex;
 use crate::{
     cause::{Blame, Cause, CauseId, Confidence, Dependency, EvidenceLine},
     evidence::Evidence,
+    incomplete::{INCOMPLETE_SUITE, asks_for_absent, is_of_absent},
     next_step::{Variation, is_warning},
     phase::{Phase, PhaseReport, Status},
     tests_report::{FailingTest, TestCounts},
@@ -38,7 +39,7 @@ fn kinds() -> &'static [(CauseId, Blame, Regex)] {
             kind(
                 CauseId::TestsNeedService,
                 Blame::Package,
-                r"(?:127\.0\.0\.1|localhost)\S*.*(?:Connection refused|ECONNREFUSED)|Connection refused.*(?:127\.0\.0\.1|localhost)|Error 111 connecting to|docker.*(?:not running|DockerException)|Unable to locate credentials",
+                r"(?:127\.0\.0\.1|localhost)\S*.*(?:Connection refused|ECONNREFUSED)|Connection refused.*(?:127\.0\.0\.1|localhost)|Error 111 connecting to|must be set via the \S+ environment variable|[Ee]nvironment variable \S*(?:KEY|TOKEN|SECRET|PASSWORD)\S* (?:is )?(?:not set|required|must be set)|KeyError: '[A-Z_]*(?:API_?KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)[A-Z_]*'|docker.*(?:not running|DockerException)|Unable to locate credentials",
             ),
             kind(
                 CauseId::MissingTestData,
@@ -82,6 +83,30 @@ fn raised_warning(evidence: &Evidence, tests: &TestCounts) -> Cause {
     }
 }
 
+/// A suite that was not shipped whole, when that is why most of it fails.
+fn incomplete_suite(report: &PhaseReport, tests: &TestCounts) -> Option<Cause> {
+    let finding = report.findings.iter().find(|finding| finding.id == INCOMPLETE_SUITE)?;
+    let paths: Vec<&str> = finding.evidence.iter().filter_map(|line| line.split(' ').next()).collect();
+    if !asks_for_absent(tests, &paths) {
+        return None;
+    }
+    let first = tests.failing.iter().find(|test| is_of_absent(&test.message, &paths))?;
+    Some(Cause {
+        id: CauseId::MissingTestData,
+        phase: Phase::Test,
+        blame: Blame::Package,
+        dependency: None,
+        title: "the sdist lacks a part of its tests".to_owned(),
+        detail: format!("{}: {}", finding.text, finding.evidence.join("; ")),
+        evidence: vec![EvidenceLine {
+            phase: Phase::Test,
+            line: 0,
+            text: format!("{}: {}", first.id, first.message),
+        }],
+        confidence: Confidence::High,
+    })
+}
+
 /// The cause of a failed test phase, when tests were counted.
 pub fn cause(evidence: &Evidence, report: &PhaseReport, lines: &[&str]) -> Option<Cause> {
     let tests = evidence.tests.as_ref()?;
@@ -89,6 +114,9 @@ pub fn cause(evidence: &Evidence, report: &PhaseReport, lines: &[&str]) -> Optio
     let warnings = tests.failing.iter().filter(|test| is_warning(&test.message)).count();
     if warnings * 2 > tests.failing.len() {
         return Some(raised_warning(evidence, tests));
+    }
+    if let Some(cause) = incomplete_suite(report, tests) {
+        return Some(cause);
     }
     // A kind names the cause when most failing tests are of that kind.
     let named = kinds().iter().find_map(|(id, blame, pattern)| {

@@ -7,6 +7,7 @@ use crate::{
     invocation::Tool,
     pytest_config::matches,
     survey::{TestFile, is_under},
+    tree::file_name,
 };
 
 impl Case<'_> {
@@ -36,7 +37,10 @@ impl Case<'_> {
                 continue;
             }
             draft.why.push(format!("{root} holds unittest's tests"));
-            if root.ends_with(".py") {
+            if let Some(modules) = modules_of_initials(&under) {
+                draft.command.extend(modules);
+                draft.why.push("discovery would run twice what stands in __init__.py".into());
+            } else if root.ends_with(".py") {
                 let module =
                     self.dotted(root).unwrap_or_else(|| root.trim_end_matches(".py").replace('/', "."));
                 draft.command.push(module);
@@ -67,4 +71,15 @@ impl Case<'_> {
         }
         drafts
     }
+}
+
+/// The modules to name, where some of these files are a package's `__init__.py`: discovery by a pattern that fits it loads
+/// its tests once as the package and once as `__init__`.
+fn modules_of_initials(files: &[&&TestFile]) -> Option<Vec<String>> {
+    let is_initial = |file: &&&TestFile| file_name(&file.path) == "__init__.py";
+    if !files.iter().any(|file| is_initial(file)) || files.len() > MOST_ARGUMENTS {
+        return None;
+    }
+    let module = |path: &str| path.trim_end_matches(".py").trim_end_matches("/__init__").replace('/', ".");
+    Some(files.iter().map(|file| module(&file.path)).collect())
 }
