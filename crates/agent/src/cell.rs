@@ -107,6 +107,8 @@ pub fn blank_evidence(job: &Job) -> Evidence {
         attempts: Vec::new(),
         fix: None,
         foreign_writes: Vec::new(),
+        tried_plans: Vec::new(),
+        contact: None,
         installed: Vec::new(),
         classifiers: Vec::new(),
         unsupported: None,

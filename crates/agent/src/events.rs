@@ -44,8 +44,15 @@ pub(crate) fn read_events(bytes: &[u8], log: std::borrow::Cow<'_, str>, runner: 
     }
     let silent = events.counts.ran() + events.counts.skipped == 0;
     match runner {
-        Runner::Django | Runner::Script if silent => events.counts = printed_counts(&log),
-        Runner::Django | Runner::Script | Runner::Pytest | Runner::Unittest => {}
+        Runner::Django | Runner::Trial | Runner::Zope | Runner::Script if silent => {
+            events.counts = printed_counts(&log);
+        }
+        Runner::Django
+        | Runner::Trial
+        | Runner::Zope
+        | Runner::Script
+        | Runner::Pytest
+        | Runner::Unittest => {}
     }
     events
 }

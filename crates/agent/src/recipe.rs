@@ -82,6 +82,7 @@ pub fn plans(
         native: installs.native,
         runtime_requirements: runtime.cloned().collect(),
         provides_extra: extras(metadata, &interpreter.markers),
+        overrides: Vec::new(),
         interpreter: Interpreter {
             version: interpreter.minor(),
             implementation: interpreter.implementation.clone(),

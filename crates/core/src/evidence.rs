@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contact::Contact,
     digest::Sha256,
     environment::Environment,
     fix::Fix,
     next_step::TestAttempt,
     outcome::Reason,
     phase::{Phase, PhaseReport},
-    plan::TestPlan,
+    plan::{TestPlan, TriedPlan},
     project::ProjectName,
     tests_report::TestCounts,
     words::words,
@@ -125,6 +126,9 @@ pub struct Evidence {
     pub imports: Vec<ImportResult>,
     /// How the tests were run.
     pub test_plan: Option<TestPlan>,
+    /// Every plan that was tried, in order; the believed one is `test_plan`.
+    #[serde(default)]
+    pub tried_plans: Vec<TriedPlan>,
     /// What they counted.
     pub tests: Option<TestCounts>,
     /// Further runs of the tests, made to tell the cause.
@@ -141,6 +145,9 @@ pub struct Evidence {
     pub installed: Vec<Installed>,
     /// The release's trove classifiers.
     pub classifiers: Vec<String>,
+    /// What its maintainers wish of mail.
+    #[serde(default)]
+    pub contact: Option<Contact>,
     /// Set when the release itself says that it is not for this environment.
     pub unsupported: Option<Reason>,
     /// Set when no tests were run although nothing failed.

@@ -90,6 +90,8 @@ words! {
         NoCompatibleFile = "no-compatible-file",
         /// It failed, and its operating-system classifiers name only other systems.
         OsClassifier = "os-classifier",
+        /// An override, the maintainers' or the user's, says that this environment is skipped.
+        EnvironmentSkipped = "environment-skipped",
         /// An earlier phase failed.
         EarlierPhaseFailed = "earlier-phase-failed",
         /// A published wheel needs no build.

@@ -15,9 +15,46 @@ words! {
         Unittest = "unittest",
         /// Django's test command.
         Django = "django",
+        /// Twisted's trial.
+        Trial = "trial",
+        /// zope.testrunner.
+        Zope = "zope-testrunner",
         /// The package's own script.
         Script = "script",
     }
+}
+
+words! {
+    /// What became of a plan that was tried.
+    Became: "end of a plan" {
+        /// Its tests ran, and the outcome is theirs.
+        Believed = "believed",
+        /// No test ran.
+        CouldNotRun = "could-not-run",
+        /// Its requirements cannot be installed.
+        Conflict = "requirements-conflict",
+        /// Far fewer tests ran than the sources hold.
+        TooFewTests = "too-few-tests",
+    }
+}
+
+/// A plan that was tried, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TriedPlan {
+    /// Its command.
+    pub command: Vec<String>,
+    /// Its directory, relative to the source tree's root.
+    pub directory: String,
+    /// What became of it.
+    pub became: Became,
+    /// Why, a sentence.
+    pub why: String,
+    /// How many tests ran or were skipped.
+    pub collected: u64,
+    /// How many test functions were expected.
+    pub expected_tests: Option<u64>,
+    /// Seconds.
+    pub wall_s: f64,
 }
 
 words! {
@@ -55,4 +92,10 @@ pub struct TestPlan {
     pub deselected: Vec<String>,
     /// Each decision with the file it comes from.
     pub why: Vec<String>,
+    /// Packages of the system that an override asks for, by the names of Debian; nothing installs them here.
+    #[serde(default)]
+    pub system_packages: Vec<String>,
+    /// Seconds after which an override ends the tests; never more than the user's limit.
+    #[serde(default)]
+    pub timeout_s: Option<u64>,
 }

@@ -90,6 +90,7 @@ fn main() {
             native,
             runtime_requirements: runtime,
             provides_extra: extras,
+            overrides: Vec::new(),
             interpreter: Interpreter {
                 version: (3, 13),
                 implementation: "cpython".into(),

@@ -10,6 +10,8 @@ pub(crate) enum Tool {
     Unittest,
     Django,
     Nose,
+    Trial,
+    Zope,
     /// Any other script or module run by Python.
     Script,
 }
@@ -42,9 +44,17 @@ pub(crate) fn interpret(command: &Command) -> Option<Invocation> {
             (Tool::Django, python.into_iter().chain(rest.iter().cloned()).collect())
         }
         "nosetests" => (Tool::Nose, words.clone()),
+        "trial" => (Tool::Trial, as_module("twisted.trial", &words)),
+        "zope-testrunner" => (Tool::Zope, as_module("zope.testrunner", &words)),
         _ => return None,
     };
     Some(Invocation { tool, words, environment: command.environment.clone() })
+}
+
+/// A program of an environment as the module it starts.
+fn as_module(module: &str, words: &[String]) -> Vec<String> {
+    let head = ["python", "-m", module].map(str::to_owned);
+    head.into_iter().chain(words[1..].iter().cloned()).collect()
 }
 
 fn of_python(words: &[String]) -> Option<(Tool, Vec<String>)> {
@@ -67,6 +77,8 @@ fn of_python(words: &[String]) -> Option<(Tool, Vec<String>)> {
                         Some((Tool::Django, words.to_vec()))
                     }
                     "nose" => Some((Tool::Nose, words.to_vec())),
+                    "twisted.trial" => Some((Tool::Trial, words.to_vec())),
+                    "zope.testrunner" => Some((Tool::Zope, words.to_vec())),
                     module if module.split('.').any(is_test_word) => Some((Tool::Script, words.to_vec())),
                     _ => None,
                 };
@@ -219,6 +231,9 @@ mod tests {
             ("python -s -m django test app", Tool::Django, "python -s -m django test app"),
             ("python -Wd manage.py test", Tool::Django, "python -Wd manage.py test"),
             ("nosetests -w tests", Tool::Nose, "nosetests -w tests"),
+            ("coverage run -m twisted.trial p", Tool::Trial, "python -m twisted.trial p"),
+            ("trial -j2 p", Tool::Trial, "python -m twisted.trial -j2 p"),
+            ("zope-testrunner --test-path=src", Tool::Zope, "python -m zope.testrunner --test-path=src"),
         ] {
             let found = commands(line).first().and_then(interpret);
             if words.is_empty() {

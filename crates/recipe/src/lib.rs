@@ -8,10 +8,12 @@
 mod absent;
 mod decide;
 mod declared;
+mod given;
 mod ini;
 mod invocation;
 mod knowledge;
 mod needs;
+mod overrides;
 mod pytest_config;
 mod python;
 mod requirement;
@@ -22,18 +24,20 @@ mod testing;
 mod toml_file;
 mod tree;
 mod unbuilt;
+mod variables;
 
 use std::collections::BTreeMap;
 
 use wheeltapper_core::{ProjectName, Reason, TestPlan, Version};
 
+pub use overrides::{Author, Override, Problem, Recipes, Skip, wishes};
+pub use tree::{MemoryTree, SourceTree, TreeFile};
+pub use unbuilt::{Unbuilt, unbuilt};
+
 /// The project to ask for a top-level module that is called otherwise than its project.
 pub fn provider(module: &str) -> Option<&'static str> {
     knowledge::providers(module).first().copied()
 }
-
-pub use tree::{MemoryTree, SourceTree, TreeFile};
-pub use unbuilt::{Unbuilt, unbuilt};
 
 /// The version of the rules: a plan made by another is worked out again.
 pub const RECIPE_VERSION: u32 = 2;
@@ -68,6 +72,8 @@ pub struct About<'a> {
     pub provides_extra: BTreeMap<String, Vec<String>>,
     /// What it runs on.
     pub interpreter: Interpreter,
+    /// Overrides for the release, strongest first; the maintainers' own are found in the tree.
+    pub overrides: Vec<Override>,
 }
 
 /// Something a plan rests on.
@@ -159,6 +165,8 @@ pub struct Plans {
     pub absent: Vec<Absent>,
     /// Where each requirement and extra of the plans comes from.
     pub origins: Vec<Origin>,
+    /// What is wrong with the maintainers' own override; it is then left alone.
+    pub problems: Vec<Problem>,
 }
 
 impl Plans {

@@ -26,7 +26,7 @@ pub(crate) struct Needs {
     pub inferred: Vec<InferredRequirement>,
     pub ignored: Vec<Ignored>,
     pub origins: Vec<Origin>,
-    projects: BTreeSet<ProjectName>,
+    pub(crate) projects: BTreeSet<ProjectName>,
 }
 
 /// What requirements are worked out from.
@@ -159,11 +159,22 @@ pub(crate) fn needs(basis: &Basis, tool: Tool, preferred: Option<&str>) -> Needs
             );
         }
         implied_by_sources(basis, &mut needs);
-    } else if tool == Tool::Nose {
-        needs.want(basis, "nose", "the runner", None);
+    } else if let Some(runner) = runner_of(tool) {
+        needs.want(basis, runner, "the runner", None);
     }
     imported(basis, &mut needs);
     needs
+}
+
+/// The project that a runner comes from, unless the interpreter or the release's own requirements bring it.
+pub(crate) fn runner_of(tool: Tool) -> Option<&'static str> {
+    match tool {
+        Tool::Pytest => Some("pytest"),
+        Tool::Nose => Some("nose"),
+        Tool::Trial => Some("twisted"),
+        Tool::Zope => Some("zope-testrunner"),
+        Tool::Unittest | Tool::Django | Tool::Script => None,
+    }
 }
 
 /// The declared lists to install whole: all of the strongest tier that asks for anything.
@@ -201,7 +212,7 @@ fn choose<'a>(basis: &'a Basis, preferred: Option<&str>) -> Vec<&'a Declaration>
 }
 
 impl Needs {
-    fn take(&mut self, basis: &Basis, declaration: &Declaration) {
+    pub(crate) fn take(&mut self, basis: &Basis, declaration: &Declaration) {
         let List { specifiers, extras, constraints, .. } = &declaration.list;
         let known: BTreeSet<&str> = basis.about.provides_extra.keys().map(String::as_str).collect();
         let is_extra = declaration.name.starts_with("extra ");
@@ -260,7 +271,13 @@ impl Needs {
     }
 
     /// Adds a project unless something has it; as a lower list declares it where one does.
-    fn want(&mut self, basis: &Basis, project: &str, because: &str, at: Option<(&str, Option<u32>)>) {
+    pub(crate) fn want(
+        &mut self,
+        basis: &Basis,
+        project: &str,
+        because: &str,
+        at: Option<(&str, Option<u32>)>,
+    ) {
         let Ok(name) = project.parse::<ProjectName>() else { return };
         let alternative = ALTERNATIVES.iter().find(|row| row.0 == project).map_or(&[][..], |row| row.1);
         if name == *basis.about.project

@@ -19,6 +19,7 @@ pub(crate) fn about() -> About<'static> {
         native: false,
         runtime_requirements: Vec::new(),
         provides_extra: BTreeMap::new(),
+        overrides: Vec::new(),
         interpreter: Interpreter {
             version: (3, 13),
             implementation: "cpython".into(),

@@ -83,6 +83,17 @@ impl<'d> Value<'d> {
         }
     }
 
+    pub(crate) fn integer(self) -> Option<i64> {
+        match self.value {
+            DeValue::Integer(value) => i64::from_str_radix(value.as_str(), value.radix()).ok(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_array(self) -> bool {
+        matches!(self.value, DeValue::Array(_))
+    }
+
     pub(crate) fn is_table(self) -> bool {
         matches!(self.value, DeValue::Table(_))
     }

@@ -17,6 +17,7 @@ fn planned(tree: &dyn SourceTree) -> Plans {
         native: true,
         runtime_requirements: vec!["nonsense nonsense".into(), "a>=1".into()],
         provides_extra: BTreeMap::from([("test".into(), vec!["b; extra == 'test'".into(), "@".into()])]),
+        overrides: Vec::new(),
         interpreter: Interpreter {
             version: (3, 13),
             implementation: "cpython".into(),

@@ -61,6 +61,7 @@ impl Release {
             native: self.native,
             runtime_requirements: self.runtime.iter().map(ToString::to_string).collect(),
             provides_extra: extras,
+            overrides: Vec::new(),
             interpreter: Interpreter {
                 version: (3, 13),
                 implementation: "cpython".into(),

@@ -384,6 +384,8 @@ mod tests {
             source: "sdist".into(),
             expected_tests: None,
             deselected: Vec::new(),
+            system_packages: Vec::new(),
+            timeout_s: None,
             why: Vec::new(),
         };
         let (program, arguments) = command(Path::new("/cell"), &plan);

@@ -2,6 +2,8 @@
 //! `pytest` and `unittest` draft the two common runners, `ways` what the maintainers wrote down themselves.
 
 mod directory;
+mod other;
+mod overridden;
 mod pytest;
 mod unittest;
 mod ways;
@@ -17,8 +19,10 @@ use crate::{
     About, Evidence, Ignored, Plans,
     absent::absent,
     declared::{Declared, Sources},
+    given::given,
     invocation::Tool,
     needs::{Basis, Needs, needs},
+    overrides::Override,
     pytest_config::{self, PytestConfig, matches},
     requirement::without_pin,
     survey::{Survey, TestFile},
@@ -43,6 +47,10 @@ struct Draft {
     expected: u64,
     /// The name of the list of requirements that belongs to it.
     preferred: Option<String>,
+    /// Tests that are left out, each with why.
+    deselected: Vec<String>,
+    /// The override that it comes from.
+    written: Option<Override>,
 }
 
 /// Everything the decision looks at.
@@ -83,12 +91,21 @@ pub(crate) fn decide(tree: &dyn SourceTree, about: &About) -> Plans {
             because: format!("does not parse: {message}"),
         });
     }
-    let drafts = case.drafts();
+    let written = overridden::chosen(&case, &mut plans);
+    let mut drafts = case.drafts();
+    if let Some(written) = written.as_ref().filter(|written| written.plans()) {
+        drafts = case.overridden(written, drafts);
+    }
     if drafts.is_empty() {
         plans.none =
             Some(if case.survey.count() == 0 { Reason::NoTestsShipped } else { Reason::NoRunnerRecognised });
     }
     case.finish(drafts, &mut plans);
+    for plan in &mut plans.plans {
+        let Some(written) = &written else { break };
+        plan.system_packages.clone_from(&written.system_packages);
+        plan.timeout_s = written.timeout_s;
+    }
     plans
 }
 
@@ -224,7 +241,10 @@ impl Case<'_> {
         for draft in drafts {
             let preferred = draft.preferred.as_deref();
             let Needs { requirements, extras, why, inferred, ignored, origins, .. } =
-                needs(&basis, draft.tool, preferred);
+                match draft.written.as_ref().filter(|written| written.lists_requirements()) {
+                    Some(written) => given(&basis, draft.tool, written, self.reader),
+                    None => needs(&basis, draft.tool, preferred),
+                };
             for one in inferred {
                 if !plans.inferred.contains(&one) {
                     plans.inferred.push(one);
@@ -245,6 +265,8 @@ impl Case<'_> {
                     Tool::Pytest => Runner::Pytest,
                     Tool::Unittest => Runner::Unittest,
                     Tool::Django => Runner::Django,
+                    Tool::Trial => Runner::Trial,
+                    Tool::Zope => Runner::Zope,
                     Tool::Nose | Tool::Script => Runner::Script,
                 },
                 command: draft.command,
@@ -255,7 +277,9 @@ impl Case<'_> {
                 extras,
                 source: "sdist".into(),
                 expected_tests: Some(draft.expected),
-                deselected: Vec::new(),
+                deselected: draft.deselected,
+                system_packages: Vec::new(),
+                timeout_s: None,
                 why: draft.why.into_iter().chain(why).collect(),
             });
         }
@@ -308,6 +332,8 @@ impl Draft {
             why: Vec::new(),
             expected: 0,
             preferred: None,
+            deselected: Vec::new(),
+            written: None,
         }
     }
 }

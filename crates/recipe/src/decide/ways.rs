@@ -14,6 +14,7 @@ use crate::{
     python::facts::Facts,
     survey::is_under,
     tree::file_name,
+    variables::is_theirs,
 };
 
 /// Options of pytest that choose tests or how they are imported; the next word is theirs.
@@ -38,7 +39,7 @@ impl Case<'_> {
         let mut drafts: Vec<Draft> = Vec::new();
         for way in self.ways() {
             let usable = match way.invocation.tool {
-                Tool::Django => true,
+                Tool::Django | Tool::Trial | Tool::Zope => true,
                 Tool::Nose => !self.says_pytest(),
                 Tool::Script => !self.says_pytest() && !self.is_hollow(way),
                 Tool::Pytest | Tool::Unittest => false,
@@ -159,45 +160,9 @@ impl Case<'_> {
     }
 
     /// A variable's value, unless it is the farm's to set or cannot be known.
-    fn variable(&self, name: &str, value: &str) -> Option<String> {
-        const NOT_THEIRS: &[&str] = &[
-            "PATH",
-            "HOME",
-            "CI",
-            "TMPDIR",
-            "TMP",
-            "TEMP",
-            "USER",
-            "SHELL",
-            "LD_PRELOAD",
-            "LD_LIBRARY_PATH",
-            "PYTHONHOME",
-            "PYTHONSTARTUP",
-            "TERM",
-            "FORCE_COLOR",
-            "NO_COLOR",
-            "PY_COLORS",
-        ];
-        const PREFIXES: &[&str] = &[
-            "COVERAGE",
-            "COV_",
-            "PIP_",
-            "UV_",
-            "VIRTUALENV",
-            "TOX",
-            "NOX",
-            "CIBW",
-            "GITHUB",
-            "CODECOV",
-            "TOXENV",
-            "CONDA",
-        ];
-        let harmless = !NOT_THEIRS.contains(&name)
-            && !PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            && !name.is_empty()
-            && name.len() < 100
-            && value.len() < 1_000
-            && !value.contains(['{', '}', '$', '\n', '\0', '`']);
+    pub(super) fn variable(&self, name: &str, value: &str) -> Option<String> {
+        let harmless =
+            is_theirs(name) && value.len() < 1_000 && !value.contains(['{', '}', '$', '\n', '\0', '`']);
         if !harmless {
             return None;
         }
@@ -364,7 +329,7 @@ impl Case<'_> {
 }
 
 /// Those of pytest's arguments that are paths.
-fn paths(arguments: &[String]) -> Vec<String> {
+pub(super) fn paths(arguments: &[String]) -> Vec<String> {
     let mut paths = Vec::new();
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {

@@ -125,6 +125,8 @@ fn settled(project: &str, version: &str, environment: &str, python: &str, outcom
             attempts: Vec::new(),
             fix: None,
             foreign_writes: Vec::new(),
+            tried_plans: Vec::new(),
+            contact: None,
             installed: vec![Installed {
                 project: "setuptools".parse().unwrap(),
                 version: "80.9.0".to_owned(),
@@ -164,6 +166,8 @@ fn plan() -> TestPlan {
         source: "sdist".to_owned(),
         expected_tests: Some(1312),
         deselected: Vec::new(),
+        system_packages: Vec::new(),
+        timeout_s: None,
         why: vec![
             "pyproject.toml: [tool.pytest.ini_options] testpaths = tests".to_owned(),
             "pyproject.toml: dependency group `tests`".to_owned(),

@@ -72,6 +72,8 @@ pub fn record(id: &str, project: &str, environment: &str, outcome: Outcome, seco
             attempts: Vec::new(),
             fix: None,
             foreign_writes: Vec::new(),
+            tried_plans: Vec::new(),
+            contact: None,
             installed: installed.collect(),
             unsupported: None,
             untested: None,
