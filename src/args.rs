@@ -121,9 +121,20 @@ pub struct RecipeArguments {
     /// A Python version, by prefix: 3.13 or 3.13.0
     #[arg(long, value_name = "VERSION")]
     pub python: Option<String>,
+    /// How tests are run.
+    #[command(flatten)]
+    pub recipes: RecipesArguments,
     /// How the plans are printed
     #[arg(long, value_enum, default_value_t = RecipeFormat::Text)]
     pub format: RecipeFormat,
+}
+
+/// Where overrides are.
+#[derive(Debug, Clone, Args)]
+pub struct RecipesArguments {
+    /// A folder of overrides, <project>.toml each [default: $XDG_CONFIG_HOME/wheeltapper/recipes]
+    #[arg(long, value_name = "DIR", env = "WHEELTAPPER_RECIPES", hide_env_values = true)]
+    pub recipes: Option<PathBuf>,
 }
 
 /// How plans are printed.
@@ -180,6 +191,9 @@ pub struct RunArguments {
     /// Exit with code 1 when a cell ends so
     #[arg(long, value_name = "OUTCOME", value_delimiter = ',')]
     pub fail_on: Vec<Outcome>,
+    /// How tests are run.
+    #[command(flatten)]
+    pub recipes: RecipesArguments,
     /// How commands are contained.
     #[command(flatten)]
     pub sandbox: SandboxArguments,
@@ -249,6 +263,9 @@ pub struct CycleArguments {
     /// Do not run tests
     #[arg(long)]
     pub no_tests: bool,
+    /// How tests are run.
+    #[command(flatten)]
+    pub recipes: RecipesArguments,
     /// How commands are contained.
     #[command(flatten)]
     pub sandbox: SandboxArguments,

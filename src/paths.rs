@@ -36,6 +36,14 @@ impl Paths {
         Ok(Paths { data })
     }
 
+    /// The user's folder of overrides, when there is one.
+    pub fn recipes() -> Option<PathBuf> {
+        let configuration = variable("XDG_CONFIG_HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(|| Some(variable("HOME")?.join(".config")))?;
+        Some(configuration.join("wheeltapper/recipes")).filter(|folder| folder.is_dir())
+    }
+
     /// A folder for what lives as long as a run.
     pub fn runtime(&self) -> PathBuf {
         self.data.join("runtime")

@@ -4,7 +4,7 @@ use std::{
     fs::{File, TryLockError},
     io::{Read as _, Write as _},
     path::Path,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -23,7 +23,7 @@ use wheeltapper_store::Store;
 
 use crate::{
     args::{CycleArguments, CycleCommand},
-    commands::{again, run},
+    commands::{again, overrides, run},
     exit::{Exit, Failure},
     farm::{self, Farm, FarmOptions},
     paths::Paths,
@@ -95,6 +95,7 @@ fn lock(data: &Path, again: bool) -> Result<File, Failure> {
 fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
     let popularity = run::popularity(arguments.popularity.as_deref())?;
     let named = named(arguments, &popularity)?;
+    let recipes = overrides::read(&arguments.recipes)?;
     let exclude_newer = arguments.exclude_newer.as_deref().map(run::date).transpose()?;
     let limits = farm::limits(&arguments.limits);
     let jobs =
@@ -143,6 +144,7 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
             artifacts: arguments.from.into(),
             jobs,
             fresh: false,
+            recipes: Arc::new(recipes),
             index_date,
             run: cycle.run.clone(),
             not_before,

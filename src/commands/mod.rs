@@ -6,6 +6,7 @@ pub mod cycle;
 pub mod doctor;
 pub mod env;
 pub mod log;
+pub mod overrides;
 pub mod recipe;
 pub mod report;
 pub mod repro;

@@ -9,11 +9,12 @@ use wheeltapper_agent::{
 };
 use wheeltapper_coordinator::{Catalog, Target, local};
 use wheeltapper_core::{Artifact, Popularity};
-use wheeltapper_recipe::Plans;
+use wheeltapper_recipe::{Plans, Recipes};
 use wheeltapper_render::{Ground, Need, PlanView, RecipeView, Unused, recipe_text};
 
 use crate::{
     args::{RecipeArguments, RecipeFormat},
+    commands::overrides,
     exit::{Exit, Failure},
     farm::Reading,
     paths::Paths,
@@ -29,6 +30,7 @@ pub fn recipe(paths: &Paths, arguments: &RecipeArguments) -> Result<Exit, Failur
         Failure::new(Exit::Usage, error.to_string())
             .hint("a target is a project, project==version, or a path")
     })?;
+    let recipes = overrides::read(&arguments.recipes)?;
     let reading = Reading::open(paths)?;
     let environment = environment(&reading, arguments)?;
     let release = match &target {
@@ -42,7 +44,7 @@ pub fn recipe(paths: &Paths, arguments: &RecipeArguments) -> Result<Exit, Failur
             found.release
         }
     };
-    let seen = look(&reading, &release, environment)?;
+    let seen = look(&reading, &release, environment, &recipes)?;
     let mut out = std::io::stdout().lock();
     match arguments.format {
         RecipeFormat::Text => {
@@ -93,7 +95,12 @@ fn environment<'r>(
     })
 }
 
-fn look(reading: &Reading, release: &Release, environment: &HostEnvironment) -> Result<RecipeView, Failure> {
+fn look(
+    reading: &Reading,
+    release: &Release,
+    environment: &HostEnvironment,
+    recipes: &Recipes,
+) -> Result<RecipeView, Failure> {
     let Some(sdist) = release.origin(Artifact::Sdist) else {
         return Err(Failure::new(
             Exit::Input,
@@ -110,8 +117,15 @@ fn look(reading: &Reading, release: &Release, environment: &HostEnvironment) -> 
         }
         None => (Installs::of_sources(&source, &release.project), None),
     };
-    let plans =
-        plans(&source, &release.project, &release.version, &installs, environment, &Popularity::shipped());
+    let plans = plans(
+        &source,
+        &release.project,
+        &release.version,
+        &installs,
+        environment,
+        &Popularity::shipped(),
+        &recipes.of(&release.project, &release.version),
+    );
     Ok(shown(release, environment, sdist, wheel, plans))
 }
 

@@ -102,6 +102,8 @@ fn job(farm: &Farm, record: &Record) -> Result<Job, Failure> {
         artifact: evidence.artifact,
         environment: Arc::clone(environment),
         options: record.options.clone(),
+        // The plan is the stored one.
+        overrides: Arc::new([]),
         replay: if resolved {
             Some(Arc::new(Replay {
                 build: wheels("build")?,

@@ -15,7 +15,7 @@ use wheeltapper_core::{Artifact, Outcome, Popularity, Record};
 
 use crate::{
     args::{Format, RunArguments},
-    commands::report,
+    commands::{overrides, report},
     exit::{Exit, Failure},
     farm::{self, Farm, FarmOptions},
     paths::Paths,
@@ -26,6 +26,7 @@ use crate::{
 pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
     let popularity = popularity(arguments.popularity.as_deref())?;
     let targets = targets(arguments, &popularity)?;
+    let recipes = overrides::read(&arguments.recipes)?;
     let exclude_newer = arguments.exclude_newer.as_deref().map(date).transpose()?;
     let limits = farm::limits(&arguments.limits);
     let jobs =
@@ -50,6 +51,7 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
         artifacts: arguments.from.into(),
         jobs,
         fresh: arguments.fresh,
+        recipes: Arc::new(recipes),
         index_date: exclude_newer.map(|date| date.to_string()).unwrap_or_default(),
         run: farm.agent.run.clone(),
         not_before: None,

@@ -6,6 +6,7 @@ mod fixtures;
 mod interrupted;
 mod plain_user;
 mod real_packages;
+mod recipes;
 mod reuse;
 mod stored;
 mod support;

@@ -110,7 +110,7 @@ impl Agent {
             self.published_source(cell)?
         };
         if let Some(source) = &source
-            && !cell.admitted(source)
+            && (!cell.admitted(source) || cell.is_skipped(source))
         {
             return Ok(());
         }

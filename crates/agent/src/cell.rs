@@ -12,8 +12,9 @@ use wheeltapper_core::{
     VersionSpecifiers,
     evidence::{Artifact, Distribution, Installed},
     metadata::Metadata,
+    pep508_rs::MarkerTree,
 };
-use wheeltapper_recipe::SourceTree as _;
+use wheeltapper_recipe::{Skip, SourceTree as _, wishes};
 use wheeltapper_sandbox::{Bind, Command, Execution, Limits, Network, World, base_environment};
 
 use crate::{
@@ -70,6 +71,8 @@ pub(crate) struct Cell<'a> {
     pub different: Different,
     /// Who is concerned with the release, once its metadata has been read.
     pub people: Option<wheeltapper_core::cycle::People>,
+    /// What is left of the time for all runs of the tests together.
+    pub tests_left: Duration,
     /// Temporary files of the cell on the host.
     pub folder: tempfile::TempDir,
     started: Instant,
@@ -136,6 +139,7 @@ impl<'a> Cell<'a> {
             version: job.release.version.clone(),
             evidence,
             logs: BTreeMap::new(),
+            tests_left: job.options.limits.test(),
             asked: BTreeSet::from([job.release.project.to_string()]),
             different: Different::default(),
             people: None,
@@ -313,6 +317,22 @@ impl<'a> Cell<'a> {
                 self.evidence.foreign_writes.push(text);
             }
         }
+    }
+
+    /// True when an override says that this environment is skipped: the record then says why. Also keeps what the maintainers
+    /// wish of mail.
+    pub(crate) fn is_skipped(&mut self, source: &Source) -> bool {
+        let wishes = wishes(source, &self.job.overrides);
+        self.evidence.contact = wishes.contact;
+        let markers = &self.job.environment.interpreter.markers;
+        let holds = |skip: &&(String, Skip)| {
+            skip.1.when.parse::<MarkerTree>().is_ok_and(|marker| marker.evaluate(markers, &[]))
+        };
+        let Some((file, skip)) = wishes.skip.iter().find(holds) else { return false };
+        let text = format!("{} ({file}:{})", skip.reason, skip.line);
+        self.find(Phase::Fetch, Finding::new(Reason::EnvironmentSkipped.as_str(), text, Vec::new()));
+        self.evidence.unsupported = Some(Reason::EnvironmentSkipped);
+        true
     }
 
     /// What the sdist itself says of where it is for: its classifiers are kept, and of a file that no index lists its

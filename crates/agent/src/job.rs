@@ -8,6 +8,7 @@ use wheeltapper_core::{
     evidence::{Artifact, Selected},
 };
 use wheeltapper_index::File;
+use wheeltapper_recipe::Override;
 
 use crate::{environment::HostEnvironment, resolve::LockedWheel};
 
@@ -22,6 +23,8 @@ pub struct Job {
     pub environment: Arc<HostEnvironment>,
     /// How.
     pub options: Options,
+    /// What the user and this program wrote down of how its tests are run, strongest first.
+    pub overrides: Arc<[Override]>,
     /// What a stored result used, when it is to be had again.
     pub replay: Option<Arc<Replay>>,
 }

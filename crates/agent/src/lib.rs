@@ -30,5 +30,5 @@ pub use job::{Job, Origin, Release, Replay, Report};
 pub use layers::Layers;
 pub use resolve::{LockedWheel, Question, Resolution, Resolver};
 pub use source::Source;
-pub use wheeltapper_recipe::RECIPE_VERSION;
+pub use wheeltapper_recipe::{RECIPE_VERSION, Recipes};
 pub use work::Work;

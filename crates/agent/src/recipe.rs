@@ -9,7 +9,7 @@ use wheeltapper_core::{
     pep508_rs::{self, MarkerEnvironment},
 };
 use wheeltapper_index::Wheel;
-use wheeltapper_recipe::{About, Ignored, Interpreter, Plans, SourceTree as _, plan, unbuilt};
+use wheeltapper_recipe::{About, Ignored, Interpreter, Override, Plans, SourceTree as _, plan, unbuilt};
 
 use crate::{
     environment::HostEnvironment,
@@ -70,6 +70,7 @@ pub fn plans(
     installs: &Installs,
     environment: &HostEnvironment,
     popularity: &Popularity,
+    overrides: &[Override],
 ) -> Plans {
     let interpreter = &environment.interpreter;
     let metadata = &installs.metadata;
@@ -82,7 +83,7 @@ pub fn plans(
         native: installs.native,
         runtime_requirements: runtime.cloned().collect(),
         provides_extra: extras(metadata, &interpreter.markers),
-        overrides: Vec::new(),
+        overrides: overrides.to_vec(),
         interpreter: Interpreter {
             version: interpreter.minor(),
             implementation: interpreter.implementation.clone(),

@@ -16,22 +16,25 @@ pub fn request(job: &Job, index_date: &str) -> Sha256 {
         })
     };
     let options = &job.options;
-    Sha256::of_parts([
-        "request",
-        AGENT,
-        &wheeltapper_agent::RECIPE_VERSION.to_string(),
-        release.project.as_str(),
-        &release.version.to_string(),
-        job.artifact.as_str(),
-        &file(release.sdist.as_ref()),
-        &file(release.wheel.as_ref()),
-        &job.environment.shown.name,
-        &job.environment.shown.digest.hex(),
-        if options.tests { "tests" } else { "no-tests" },
-        if options.setup_py { "setup.py" } else { "" },
-        &options.limits.fingerprint(),
-        index_date,
-    ])
+    let mut parts = vec![
+        "request".to_owned(),
+        AGENT.to_owned(),
+        wheeltapper_agent::RECIPE_VERSION.to_string(),
+        release.project.to_string(),
+        release.version.to_string(),
+        job.artifact.to_string(),
+        file(release.sdist.as_ref()),
+        file(release.wheel.as_ref()),
+        job.environment.shown.name.clone(),
+        job.environment.shown.digest.hex(),
+        if options.tests { "tests" } else { "no-tests" }.to_owned(),
+        if options.setup_py { "setup.py" } else { "" }.to_owned(),
+        options.limits.fingerprint(),
+        index_date.to_owned(),
+    ];
+    // The maintainers' own override is in the sdist.
+    parts.extend(job.overrides.iter().map(|written| format!("override {}", written.digest.hex())));
+    Sha256::of_parts(parts.iter().map(String::as_str))
 }
 
 /// The fingerprint of all that was used: the request, every installed distribution, and the test plan.

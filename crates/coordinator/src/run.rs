@@ -12,7 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 use tokio::runtime::Handle;
-use wheeltapper_agent::{Agent, Job, Origin, Report};
+use wheeltapper_agent::{Agent, Job, Origin, Recipes, Report};
 use wheeltapper_core::{
     Evidence, Options, Outcome, Phase, ProjectName, Reason, Record, Sha256, Status,
     classify::classify,
@@ -51,6 +51,8 @@ pub struct RunOptions {
     pub fresh: bool,
     /// The `--exclude-newer` date as given, empty for none.
     pub index_date: String,
+    /// Overrides of the user and of this program.
+    pub recipes: Arc<Recipes>,
     /// The run's id.
     pub run: String,
     /// Results are not dated before this, whatever the machine's clock says.
@@ -123,6 +125,7 @@ pub fn plan(
             artifact,
             environment: Arc::clone(environment),
             options: options.cell.clone(),
+            overrides: options.recipes.of(&found.release.project, &found.release.version).into(),
             replay: None,
         },
         unsupported,

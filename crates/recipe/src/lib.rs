@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 
 use wheeltapper_core::{ProjectName, Reason, TestPlan, Version};
 
-pub use overrides::{Author, Override, Problem, Recipes, Skip, wishes};
+pub use overrides::{Author, Override, Problem, Recipes, Skip, Wishes, wishes};
 pub use tree::{MemoryTree, SourceTree, TreeFile};
 pub use unbuilt::{Unbuilt, unbuilt};
 

@@ -17,7 +17,8 @@ use crate::{
     job::Purpose,
     phases::{
         install::{Installation, install_inner},
-        test::{run_once, test_layers},
+        running::run_once,
+        test::test_layers,
     },
     resolve::LockedWheel,
     source::Source,
@@ -42,6 +43,9 @@ pub(crate) struct FirstRun<'a> {
 pub(crate) fn run_again(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(), Error> {
     let mut tried = Vec::new();
     while let NextStep::TestAgain(variation) = next_step(&cell.evidence, first.wall_s, &tried) {
+        if !is_time_left(cell, first) {
+            break;
+        }
         tried.push(variation);
         let until = cell.job.release.day_of_upload();
         let different = match (variation, until) {
@@ -93,6 +97,11 @@ pub(crate) fn run_again(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(),
     }
     mark_flaky(&mut cell.evidence);
     name_the_guilty(cell, first)
+}
+
+/// True while another run can come to its end: one that is cut short says nothing, and all together keep to the limit.
+fn is_time_left(cell: &Cell<'_>, first: &FirstRun<'_>) -> bool {
+    cell.tests_left.as_secs_f64() >= first.wall_s * 1.5
 }
 
 const fn dated(until: String, purposes: &'static [Purpose]) -> Different {
@@ -220,7 +229,7 @@ fn name_the_guilty(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(), Erro
     let named =
         |module: &str| tests.failing.iter().take(20).any(|test| test.message.to_lowercase().contains(module));
     for suspect in suspects(named, &changed).into_iter().take(MOST_SUSPECTS) {
-        let Some(bound) = bound(&suspect) else { continue };
+        let Some(bound) = bound(&suspect).filter(|_| is_time_left(cell, first)) else { continue };
         let different = Different { bound: Some(bound.clone()), ..Different::default() };
         let Some((world, mut changed)) = world(cell, first, different)? else { continue };
         if !changed.iter().any(|one| one.project == suspect.project) {

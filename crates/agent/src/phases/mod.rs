@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod fetch;
 pub(crate) mod import;
 pub(crate) mod install;
+pub(crate) mod running;
 pub(crate) mod test;
 pub(crate) mod trials;
 pub(crate) mod uninstall;

@@ -1,28 +1,26 @@
 //! Test: the tests that the release ships, run as its maintainers run them, against the installed copy. A plan that cannot
 //! start gives way to the next one; a plan whose tests fail does not.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use wheeltapper_core::{
-    Exit, Finding, Phase, Reason, Status, TestCounts, TestPlan,
+    Became, Exit, Finding, Phase, PhaseReport, Reason, Status, TestCounts, TestPlan, TriedPlan,
+    evidence::Installed,
     incomplete::{INCOMPLETE_SUITE, asks_for_absent},
-    plan::Working,
 };
 use wheeltapper_recipe::{Absent, Plans};
-use wheeltapper_sandbox::{CELL_PATH, Execution, World};
+use wheeltapper_sandbox::Execution;
 
 use crate::{
-    agent::{Prepared, site_packages},
-    cell::{self, Cell, Step, WheelAtHand},
+    agent::Prepared,
+    cell::{self, Cell, WheelAtHand},
     error::Error,
-    events::{Events, read_events},
+    events::Events,
     job::Purpose,
     phases::{
         again::{FirstRun, run_again},
         install::Installation,
+        running::run_once,
     },
     recipe::{self, Installs},
     resolve::{LockedWheel, Question},
@@ -53,41 +51,53 @@ pub(crate) fn test(
     if plans.plans.is_empty() {
         return skip(cell, plans.none.unwrap_or(Reason::NoTestsShipped));
     }
-    let mut last = Attempt::CouldNotRun(Reason::TestsCouldNotRun, "no plan was tried".to_owned());
+    for problem in plans.problems.iter().take(20) {
+        cell.find(Phase::Test, Finding::new("override-problem", problem.to_string(), Vec::new()));
+    }
+    let stage = Stage { source, wheel, installation };
+    let (mut held, mut last) = (None, None);
     for (number, plan) in plans.plans.iter().enumerate() {
+        let Some(after) = next_plan(cell, plan, held.as_ref(), last.as_ref()) else { continue };
         if number > 0 {
-            cell.note(
-                Phase::Test,
-                &format!("--- that plan could not run; plan {} of {}", number + 1, plans.plans.len()),
-            );
+            cell.note(Phase::Test, &format!("--- {after}; plan {} of {}", number + 1, plans.plans.len()));
         }
-        last = attempt(cell, source, installation, wheel, plan)?;
-        if matches!(last, Attempt::Ran) {
-            break;
+        match attempt(cell, &stage, plan)? {
+            Attempt::Ran(ran) if ran.is_enough => {
+                held = Some(ran);
+                break;
+            }
+            Attempt::Ran(ran) => {
+                // The first of those that run too few tests is kept, unless a later one runs twice as many.
+                if held.as_ref().is_none_or(|held: &Ran| ran.collected >= held.collected * 2) {
+                    held = Some(ran);
+                }
+            }
+            Attempt::CouldNotRun(reason, why) => last = Some((reason, why)),
         }
     }
-    let incomplete = incomplete_suite(cell, &plans.absent);
-    if let Some(finding) = &incomplete {
-        cell.find(Phase::Test, finding.clone());
-    }
-    if matches!(last, Attempt::CouldNotRun(Reason::TestsCouldNotRun, _)) && incomplete.is_some() {
-        // Whoever runs this suite meets the same: it was not shipped whole.
-        cell.phase(Phase::Test).status = Status::Failed;
-    } else if let Attempt::CouldNotRun(reason, why) = last {
-        let mut report = cell.phase(Phase::Test).clone();
-        report.status = Status::Skipped;
-        report.reason = Some(reason.as_str().to_owned());
-        report.findings.insert(0, Finding::new(reason.as_str(), why, Vec::new()));
-        cell.evidence.phases.insert(Phase::Test, report);
-        cell.evidence.untested = Some(reason);
+    match held {
+        Some(ran) => {
+            believe(cell, &stage, ran)?;
+            if let Some(finding) = incomplete_suite(cell, &plans.absent) {
+                cell.find(Phase::Test, finding);
+            }
+        }
+        None => untested(cell, last, incomplete_suite(cell, &plans.absent)),
     }
     cell.end(Phase::Test);
     Ok(())
 }
 
+/// What every plan is tried on.
+struct Stage<'a> {
+    source: &'a Source,
+    wheel: &'a WheelAtHand,
+    installation: &'a Installation,
+}
+
 enum Attempt {
-    /// Tests ran; the phase says how they ended.
-    Ran,
+    /// Tests ran.
+    Ran(Ran),
     /// None did.
     CouldNotRun(Reason, String),
 }
@@ -108,6 +118,85 @@ fn incomplete_suite(cell: &Cell<'_>, absent: &[Absent]) -> Option<Finding> {
     Some(Finding::new(INCOMPLETE_SUITE, text, lines.collect()))
 }
 
+/// A run of a plan in which tests ran, with all that it left in the evidence.
+struct Ran {
+    /// As many as the sources let expect.
+    is_enough: bool,
+    /// How many tests ran, were skipped or deselected.
+    collected: u64,
+    plan: TestPlan,
+    report: PhaseReport,
+    tests: Option<TestCounts>,
+    installed: Vec<Installed>,
+    layers: Vec<PathBuf>,
+    wall_s: f64,
+}
+
+/// Why the next plan is tried; `None` when it is not: nothing is left of the time, or it promises no more tests than ran.
+fn next_plan(
+    cell: &Cell<'_>,
+    plan: &TestPlan,
+    held: Option<&Ran>,
+    last: Option<&(Reason, String)>,
+) -> Option<&'static str> {
+    if cell.tests_left.is_zero() {
+        return None;
+    }
+    match (held, last) {
+        (Some(held), _) => (plan.expected_tests.unwrap_or(0) > held.collected)
+            .then_some("that plan ran far fewer tests than the sources hold"),
+        (None, Some(_)) => Some("that plan could not run"),
+        (None, None) => Some("the first plan"),
+    }
+}
+
+/// Settles on a run: the evidence is as it left it, and further runs may tell the cause.
+fn believe(cell: &mut Cell<'_>, stage: &Stage<'_>, ran: Ran) -> Result<(), Error> {
+    let chosen = cell
+        .evidence
+        .tried_plans
+        .iter_mut()
+        .find(|tried| tried.command == ran.plan.command && tried.collected == ran.collected);
+    if let Some(chosen) = chosen {
+        chosen.became = Became::Believed;
+    }
+    let attempts = cell.evidence.tried_plans.len();
+    if attempts > 1 {
+        cell.note(Phase::Test, &format!("--- believed: {}", ran.plan.command.join(" ")));
+    }
+    let used = cell.phase(Phase::Test).clone();
+    cell.evidence
+        .phases
+        .insert(Phase::Test, PhaseReport { cpu_s: used.cpu_s, peak_memory: used.peak_memory, ..ran.report });
+    cell.evidence.tests = ran.tests;
+    cell.evidence.installed = ran.installed;
+    cell.evidence.test_plan = Some(ran.plan.clone());
+    if cell.job.replay.is_some() || !cell.can_try() {
+        return Ok(());
+    }
+    let Stage { source, wheel, installation } = *stage;
+    let (plan, layers, wall_s) = (&ran.plan, &ran.layers[..], ran.wall_s);
+    let tried = run_again(cell, &FirstRun { source, wheel, installation, plan, layers, wall_s });
+    cell.tried(Phase::Test, tried)
+}
+
+/// Says why no test ran. A suite that was not shipped whole fails: whoever runs it meets the same.
+fn untested(cell: &mut Cell<'_>, last: Option<(Reason, String)>, incomplete: Option<Finding>) {
+    let (reason, why) =
+        last.unwrap_or_else(|| (Reason::TestsCouldNotRun, "there was no time left for the tests".to_owned()));
+    let is_incomplete = incomplete.is_some();
+    cell.phase(Phase::Test).findings.extend(incomplete);
+    let report = cell.phase(Phase::Test);
+    if is_incomplete && reason == Reason::TestsCouldNotRun {
+        report.status = Status::Failed;
+        return;
+    }
+    report.status = Status::Skipped;
+    report.reason = Some(reason.as_str().to_owned());
+    report.findings.insert(0, Finding::new(reason.as_str(), why, Vec::new()));
+    cell.evidence.untested = Some(reason);
+}
+
 fn skip(cell: &mut Cell<'_>, reason: Reason) -> Result<(), Error> {
     cell.skip(Phase::Test, reason.as_str());
     cell.evidence.untested = Some(reason);
@@ -122,64 +211,92 @@ fn plans(cell: &Cell<'_>, source: &Source, wheel: &WheelAtHand) -> Plans {
         native: wheel.native,
     };
     let (project, version) = (&cell.job.release.project, &cell.version);
-    recipe::plans(source, project, version, &installs, &cell.job.environment, &cell.agent.popularity)
+    let (environment, popularity) = (&cell.job.environment, &cell.agent.popularity);
+    recipe::plans(source, project, version, &installs, environment, popularity, &cell.job.overrides)
 }
 
-fn attempt(
-    cell: &mut Cell<'_>,
-    source: &Source,
-    installation: &Installation,
-    wheel: &WheelAtHand,
-    plan: &TestPlan,
-) -> Result<Attempt, Error> {
+/// Tries a plan, and notes what became of it.
+fn attempt(cell: &mut Cell<'_>, stage: &Stage<'_>, plan: &TestPlan) -> Result<Attempt, Error> {
     cell.evidence.test_plan = Some(plan.clone());
     cell.evidence.tests = None;
-    let layers = match test_layers(cell, installation, wheel, plan)? {
+    // What an earlier plan used is used; what it ran into is not this one's.
+    let before = cell.phase(Phase::Test);
+    let kept = before.findings.iter().filter(|one| one.id == "override-problem").cloned().collect();
+    *before = PhaseReport {
+        cpu_s: before.cpu_s,
+        peak_memory: before.peak_memory,
+        peak_memory_source: before.peak_memory_source.clone(),
+        findings: kept,
+        ..PhaseReport::bare(Status::Passed)
+    };
+    let mut tried = TriedPlan {
+        command: plan.command.clone(),
+        directory: plan.directory.clone(),
+        became: Became::Believed,
+        why: String::new(),
+        collected: 0,
+        expected_tests: plan.expected_tests,
+        wall_s: 0.0,
+    };
+    let layers = match test_layers(cell, stage.installation, stage.wheel, plan)? {
         Ok(layers) => layers,
         Err(words) => {
             let first = words.lines().find(|line| line.contains("Because")).unwrap_or("no solution").trim();
-            return Ok(Attempt::CouldNotRun(
-                Reason::TestRequirementsConflict,
-                first.chars().take(300).collect(),
-            ));
+            tried.became = Became::Conflict;
+            tried.why = first.chars().take(300).collect();
+            let reason = (Reason::TestRequirementsConflict, tried.why.clone());
+            cell.evidence.tried_plans.push(tried);
+            return Ok(Attempt::CouldNotRun(reason.0, reason.1));
         }
     };
-    let extra: Vec<PathBuf> = layers.into_iter().chain([source.layer.clone()]).collect();
-    let world = installation.world.fork_with(&extra)?;
-    let (execution, events) = run_once(cell, &world, source, plan)?;
+    let extra: Vec<PathBuf> = layers.into_iter().chain([stage.source.layer.clone()]).collect();
+    let world = stage.installation.world.fork_with(&extra)?;
+    let (execution, events) = run_once(cell, &world, stage.source, plan)?;
     let changes = world.changes()?;
     drop(world);
     let working = |path: &Path| path.starts_with("src") || path.starts_with("empty");
     cell.record_foreign_writes(
         changes.list.into_iter().map(|change| change.path).filter(|path| !working(path)),
     );
-    let attempt = judge(cell, plan, &execution, events);
-    if matches!(attempt, Attempt::Ran) && cell.job.replay.is_none() && cell.can_try() {
-        let wall_s = execution.wall.as_secs_f64();
-        let tried = run_again(cell, &FirstRun { source, wheel, installation, plan, layers: &extra, wall_s });
-        cell.tried(Phase::Test, tried)?;
-    }
+    let wall_s = execution.wall.as_secs_f64();
+    let (counted, deselected) = (events.counts.ran() + events.counts.skipped, events.deselected);
+    tried.wall_s = (wall_s * 1000.0).round() / 1000.0;
+    tried.collected = counted + deselected;
+    let attempt = match judge(cell, plan, &execution, events) {
+        Err((reason, why)) => {
+            tried.became = Became::CouldNotRun;
+            tried.why.clone_from(&why);
+            Attempt::CouldNotRun(reason, why)
+        }
+        Ok(()) => {
+            let is_enough = is_enough(plan, tried.collected, &execution, cell.evidence.tests.as_ref());
+            let expected = plan.expected_tests.unwrap_or(0);
+            tried.why = format!("{counted} tests ran or were skipped, of {expected} expected at least");
+            if !is_enough {
+                tried.became = Became::TooFewTests;
+            }
+            Attempt::Ran(Ran {
+                is_enough,
+                collected: tried.collected,
+                plan: plan.clone(),
+                report: cell.phase(Phase::Test).clone(),
+                tests: cell.evidence.tests.clone(),
+                installed: cell.evidence.installed.clone(),
+                layers: extra,
+                wall_s,
+            })
+        }
+    };
+    cell.evidence.tried_plans.push(tried);
     Ok(attempt)
 }
 
-/// One run of a plan, and what it counted.
-pub(crate) fn run_once(
-    cell: &mut Cell<'_>,
-    world: &World,
-    source: &Source,
-    plan: &TestPlan,
-) -> Result<(Execution, Events), Error> {
-    let before = cell.logs.get(&Phase::Test).map_or(0, Vec::len);
-    let execution = run_plan(cell, world, source, plan)?;
-    let text = world.read(Path::new("report/tests.jsonl"), 32 << 20).unwrap_or_default();
-    let events = read_events(&text, log_from(cell, before), plan.runner);
-    Ok((execution, events))
-}
-
-/// The log of the test phase from this byte on, for runners whose counts are only printed.
-fn log_from<'a>(cell: &'a Cell<'_>, start: usize) -> std::borrow::Cow<'a, str> {
-    let log = cell.logs.get(&Phase::Test).map_or(&[][..], Vec::as_slice);
-    String::from_utf8_lossy(log.get(start..).unwrap_or_default())
+/// True unless a run that came to its end found fewer than half of the tests that the sources hold, with nothing to say for it:
+/// neither a file that could not be collected nor a limit.
+fn is_enough(plan: &TestPlan, collected: u64, execution: &Execution, tests: Option<&TestCounts>) -> bool {
+    let cut = execution.limit.is_some() || matches!(execution.exit, Exit::Signal(_));
+    let broken = tests.is_some_and(|tests| tests.errors > 0);
+    cut || broken || plan.expected_tests.is_none_or(|expected| collected >= expected / 2)
 }
 
 /// What the tests need on top of these runtime requirements.
@@ -226,96 +343,13 @@ pub(crate) fn test_layers(
     }
 }
 
-fn run_plan(
+/// Says in the phase how a run ended; the error is why no test ran.
+fn judge(
     cell: &mut Cell<'_>,
-    world: &World,
-    source: &Source,
     plan: &TestPlan,
-) -> Result<Execution, Error> {
-    let root = world.root().to_path_buf();
-    let site = site_packages(&cell.job.environment.interpreter);
-    let report = format!("{}/report", root.display());
-    for (name, text) in [
-        ("wheeltapper_pytest.py", include_str!("../drivers/wheeltapper_pytest.py")),
-        ("wheeltapper_unittest.py", include_str!("../drivers/wheeltapper_unittest.py")),
-    ] {
-        let text = text.replace("/cell/report", &report);
-        world.write(&site.join(name), text.as_bytes(), 0o644)?;
-    }
-    world.write(Path::new("report/tests.jsonl"), b"", 0o644)?;
-    world.write(Path::new("empty/.keep"), b"", 0o644)?;
-    let tree = root.join(source.inside());
-    let directory = match plan.working {
-        Working::SourceTree => tree.join(&plan.directory),
-        Working::Empty => root.join("empty"),
-    };
-    let (program, arguments) = command(&root, plan);
-    let environment = plan
-        .environment
-        .iter()
-        .map(|(name, value)| (name.into(), value.replace("{root}", &tree.to_string_lossy()).into()))
-        .collect();
-    cell.run(
-        world,
-        Step {
-            phase: Phase::Test,
-            program,
-            arguments,
-            directory,
-            environment,
-            binds: Vec::new(),
-            wall: cell.job.options.limits.test(),
-            index: false,
-            shown: Some(&plan.command.join(" ")),
-        },
-    )
-}
-
-/// The plan's command with our reporter added where the runner takes one.
-fn command(root: &Path, plan: &TestPlan) -> (OsString, Vec<OsString>) {
-    let bin = root.join("env/bin");
-    let words: Vec<&str> = plan.command.iter().map(String::as_str).collect();
-    let report = ["-p", "wheeltapper_pytest", "--continue-on-collection-errors"];
-    let (program, arguments): (&str, Vec<&str>) = match words.as_slice() {
-        ["pytest" | "py.test", rest @ ..] => {
-            ("pytest", report.into_iter().chain(rest.iter().copied()).collect())
-        }
-        [python, rest @ ..] if python.starts_with("python") => {
-            let module =
-                rest.iter().position(|word| *word == "-m").and_then(|at| Some((at, *rest.get(at + 1)?)));
-            let arguments = match module {
-                Some((at, "pytest" | "py.test")) => rest[..at + 2]
-                    .iter()
-                    .copied()
-                    .chain(report)
-                    .chain(rest[at + 2..].iter().copied())
-                    .collect(),
-                Some((at, "unittest")) => rest[..=at]
-                    .iter()
-                    .copied()
-                    .chain(["wheeltapper_unittest"])
-                    .chain(rest[at + 2..].iter().copied())
-                    .collect(),
-                _ => rest.to_vec(),
-            };
-            ("python", arguments)
-        }
-        [program, rest @ ..] => (program, rest.to_vec()),
-        [] => ("false", Vec::new()),
-    };
-    let program =
-        if program.contains('/') { OsString::from(program) } else { bin.join(program).into_os_string() };
-    let mut arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let python = bin.join("python").into_os_string();
-    // Without namespaces a layer is used at another place than it was installed at, which is what its scripts name.
-    if root != Path::new(CELL_PATH) && program != python {
-        arguments.insert(0, program);
-        return (python, arguments);
-    }
-    (program, arguments)
-}
-
-fn judge(cell: &mut Cell<'_>, plan: &TestPlan, execution: &Execution, events: Events) -> Attempt {
+    execution: &Execution,
+    events: Events,
+) -> Result<(), (Reason, String)> {
     let Events { counts, deselected, begun, finished } = events;
     let ended_well = execution.exit.success() && execution.limit.is_none();
     let bad = counts.failed + counts.errors;
@@ -329,14 +363,15 @@ fn judge(cell: &mut Cell<'_>, plan: &TestPlan, execution: &Execution, events: Ev
         if !counts.failing.is_empty() || counts.skipped > 0 {
             cell.evidence.tests = Some(counts);
         }
-        return Attempt::CouldNotRun(Reason::TestsCouldNotRun, why);
+        return Err((Reason::TestsCouldNotRun, why));
     }
     if deselected > 0 {
-        let text = format!("{deselected} tests were deselected by the suite's own configuration");
+        let by = if plan.deselected.is_empty() { "the suite's own configuration" } else { "the plan" };
+        let text = format!("{deselected} tests were deselected by {by}");
         cell.find(Phase::Test, Finding::new("deselected", text, Vec::new()));
     }
     if let Some(expected) = plan.expected_tests
-        && counts.ran() + counts.skipped < expected / 2
+        && counts.ran() + counts.skipped + deselected < expected / 2
     {
         let text = format!(
             "{} tests ran or were skipped, {expected} test functions are in the source",
@@ -352,7 +387,7 @@ fn judge(cell: &mut Cell<'_>, plan: &TestPlan, execution: &Execution, events: Ev
     let report = cell.phase(Phase::Test);
     report.status = if ended_well && bad == 0 && !cut_short { Status::Passed } else { Status::Failed };
     cell.evidence.tests = Some(counts);
-    Attempt::Ran
+    Ok(())
 }
 
 fn could_not_run(execution: &Execution, counts: &TestCounts) -> String {
@@ -363,43 +398,5 @@ fn could_not_run(execution: &Execution, counts: &TestCounts) -> String {
         Some(first) => format!("no test ran; {}: {}", first.id, first.message),
         None if counts.skipped > 0 => format!("all {} tests were skipped", counts.skipped),
         None => format!("no test ran ({})", execution.exit),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use wheeltapper_core::Runner;
-
-    use super::*;
-
-    fn shown(command_line: &str) -> String {
-        let plan = TestPlan {
-            runner: Runner::Pytest,
-            command: command_line.split(' ').map(str::to_owned).collect(),
-            directory: ".".into(),
-            working: Working::SourceTree,
-            environment: Default::default(),
-            requirements: Vec::new(),
-            extras: Vec::new(),
-            source: "sdist".into(),
-            expected_tests: None,
-            deselected: Vec::new(),
-            system_packages: Vec::new(),
-            timeout_s: None,
-            why: Vec::new(),
-        };
-        let (program, arguments) = command(Path::new("/cell"), &plan);
-        let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        format!("{} {}", program.to_string_lossy(), words.join(" "))
-    }
-
-    #[test]
-    fn the_reporter_is_added_where_the_runner_takes_one() {
-        let report = "-p wheeltapper_pytest --continue-on-collection-errors";
-        assert_eq!(shown("pytest tests"), format!("/cell/env/bin/pytest {report} tests"));
-        assert_eq!(shown("python -m pytest -rs"), format!("/cell/env/bin/python -m pytest {report} -rs"));
-        assert_eq!(shown("python -m unittest a.b"), "/cell/env/bin/python -m wheeltapper_unittest a.b");
-        assert_eq!(shown("python -m django test"), "/cell/env/bin/python -m django test");
-        assert_eq!(shown("python runtests.py"), "/cell/env/bin/python runtests.py");
     }
 }

@@ -30,7 +30,7 @@ impl Recipes {
         OF_THIS_PROGRAM.clone()
     }
 
-    /// Adds a file called `<project>.toml`; `shown` is how messages name it. The first of two of one author counts.
+    /// Adds a file called `<project>.toml`; `shown` is how problems name it. The first of two of one author counts.
     ///
     /// # Errors
     /// Everything that is wrong with it, by line.
@@ -51,6 +51,8 @@ impl Recipes {
         }
         match read::table(text, shown, &[], author) {
             Some(Ok(found)) => {
+                // Results name it so; where the folder is, is the user's own business.
+                let found = Override { file: format!("recipes/{name}"), ..found };
                 let known = self.projects.entry(project).or_default();
                 if !known.iter().any(|other| other.author == author) {
                     known.push(found);

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt};
 
 use wheeltapper_core::{Contact, Runner, Sha256, VersionSpecifiers};
 
-use crate::{invocation::Tool, tree::Reader};
+use crate::{SourceTree, invocation::Tool, tree::Reader};
 
 pub use folder::Recipes;
 
@@ -133,7 +133,20 @@ pub(crate) fn of_maintainers(reader: &Reader) -> Option<Result<Override, Vec<Pro
     )
 }
 
-/// What a release's own `[tool.wheeltapper]` says, or what is wrong with it.
-pub fn wishes(tree: &dyn crate::SourceTree) -> Option<Result<Override, Vec<Problem>>> {
-    of_maintainers(&Reader::new(tree))
+/// What overrides say beyond plans.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Environments that are skipped, each with the file that says so.
+    pub skip: Vec<(String, Skip)>,
+    /// What the maintainers wish of mail, whoever else wrote an override.
+    pub contact: Option<Contact>,
+}
+
+/// What the override in force says beyond plans. `given` are those of the user and of this program, for the release.
+pub fn wishes(tree: &dyn SourceTree, given: &[Override]) -> Wishes {
+    let own = of_maintainers(&Reader::new(tree)).and_then(Result::ok);
+    let contact = own.as_ref().and_then(|own| own.contact.clone());
+    let in_force = given.iter().chain(&own).min_by_key(|one| one.author);
+    let skip = in_force.map(|one| one.skip.iter().map(|skip| (one.file.clone(), skip.clone())).collect());
+    Wishes { skip: skip.unwrap_or_default(), contact }
 }

@@ -87,7 +87,7 @@ pub struct Unused {
 }
 
 /// Columns of the labels on the left.
-const LABEL: usize = 12;
+const LABEL: usize = 13;
 /// How many rows of a long list are shown.
 const SHOWN: usize = 25;
 
@@ -161,6 +161,12 @@ impl Page {
         }
         if let Some(expected) = plan.expected_tests {
             self.item("  expects", &format!("{expected} test functions, parametrisation not counted"));
+        }
+        if let Some(seconds) = plan.timeout_s {
+            self.item("  ends after", &format!("{seconds} s, or at the limit of the run if that is shorter"));
+        }
+        if !plan.system_packages.is_empty() {
+            self.item("  wants", &format!("{} of the system", plan.system_packages.join(", ")));
         }
         for (number, one) in plan.deselected.iter().enumerate() {
             self.item(if number == 0 { "  leaves out" } else { "" }, one);

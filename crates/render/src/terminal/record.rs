@@ -1,6 +1,6 @@
 //! One result in full, as `show` prints it.
 
-use wheeltapper_core::{PhaseReport, Record, Status, TestCounts, TestPlan};
+use wheeltapper_core::{PhaseReport, Record, Status, TestCounts, TestPlan, TriedPlan};
 
 use super::paint::{Paint, sign};
 use crate::{
@@ -62,6 +62,7 @@ pub fn record_text(record: &Record, width: usize, colour: bool) -> String {
     if let Some(plan) = &evidence.test_plan {
         page.blank();
         page.plan(plan);
+        page.tried(&evidence.tried_plans);
     }
     page.findings(record);
     page.blank();
@@ -154,6 +155,14 @@ impl Page {
             self.item("requires", &plan.requirements.join(", "));
         }
         self.list("why", &plan.why);
+    }
+
+    /// The plans that were tried, where there was more than one.
+    fn tried(&mut self, tried: &[TriedPlan]) {
+        if tried.len() > 1 {
+            let row = |one: &TriedPlan| format!("{}: {} ({})", one.became, one.command.join(" "), one.why);
+            self.list("tried", &tried.iter().map(row).collect::<Vec<_>>());
+        }
     }
 
     fn findings(&mut self, record: &Record) {

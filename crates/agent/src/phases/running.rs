@@ -1,0 +1,165 @@
+//! One run of a plan: its command with our reporters, in a world, within what is left of the time for all of the cell's tests.
+
+use std::{ffi::OsString, path::Path, time::Duration};
+
+use wheeltapper_core::{Phase, TestPlan, plan::Working};
+use wheeltapper_sandbox::{CELL_PATH, Execution, World};
+
+use crate::{
+    agent::site_packages,
+    cell::{Cell, Step},
+    error::Error,
+    events::{Events, read_events},
+    source::Source,
+};
+
+/// One run of a plan, and what it counted.
+pub(crate) fn run_once(
+    cell: &mut Cell<'_>,
+    world: &World,
+    source: &Source,
+    plan: &TestPlan,
+) -> Result<(Execution, Events), Error> {
+    let before = cell.logs.get(&Phase::Test).map_or(0, Vec::len);
+    let execution = run_plan(cell, world, source, plan)?;
+    let text = world.read(Path::new("report/tests.jsonl"), 32 << 20).unwrap_or_default();
+    let events = read_events(&text, log_from(cell, before), plan.runner);
+    Ok((execution, events))
+}
+
+/// The log of the test phase from this byte on, for runners whose counts are only printed.
+fn log_from<'a>(cell: &'a Cell<'_>, start: usize) -> std::borrow::Cow<'a, str> {
+    let log = cell.logs.get(&Phase::Test).map_or(&[][..], Vec::as_slice);
+    String::from_utf8_lossy(log.get(start..).unwrap_or_default())
+}
+
+fn run_plan(
+    cell: &mut Cell<'_>,
+    world: &World,
+    source: &Source,
+    plan: &TestPlan,
+) -> Result<Execution, Error> {
+    let root = world.root().to_path_buf();
+    let site = site_packages(&cell.job.environment.interpreter);
+    let report = format!("{}/report", root.display());
+    for (name, text) in [
+        ("wheeltapper_pytest.py", include_str!("../drivers/wheeltapper_pytest.py")),
+        ("wheeltapper_unittest.py", include_str!("../drivers/wheeltapper_unittest.py")),
+    ] {
+        let text = text.replace("/cell/report", &report);
+        world.write(&site.join(name), text.as_bytes(), 0o644)?;
+    }
+    world.write(Path::new("report/tests.jsonl"), b"", 0o644)?;
+    world.write(Path::new("empty/.keep"), b"", 0o644)?;
+    let tree = root.join(source.inside());
+    let directory = match plan.working {
+        Working::SourceTree => tree.join(&plan.directory),
+        Working::Empty => root.join("empty"),
+    };
+    let (program, arguments) = command(&root, plan);
+    let wall = plan.timeout_s.map_or(cell.tests_left, |most| cell.tests_left.min(Duration::from_secs(most)));
+    let environment = plan
+        .environment
+        .iter()
+        .map(|(name, value)| (name.into(), value.replace("{root}", &tree.to_string_lossy()).into()))
+        .collect();
+    let execution = cell.run(
+        world,
+        Step {
+            phase: Phase::Test,
+            program,
+            arguments,
+            directory,
+            environment,
+            binds: Vec::new(),
+            wall,
+            index: false,
+            shown: Some(&plan.command.join(" ")),
+        },
+    )?;
+    cell.tests_left = cell.tests_left.saturating_sub(execution.wall);
+    Ok(execution)
+}
+
+/// The plan's command with our reporter added where the runner takes one.
+fn command(root: &Path, plan: &TestPlan) -> (OsString, Vec<OsString>) {
+    let bin = root.join("env/bin");
+    let words: Vec<&str> = plan.command.iter().map(String::as_str).collect();
+    let report = ["-p", "wheeltapper_pytest", "--continue-on-collection-errors"];
+    let (program, arguments): (&str, Vec<&str>) = match words.as_slice() {
+        ["pytest" | "py.test", rest @ ..] => {
+            ("pytest", report.into_iter().chain(rest.iter().copied()).collect())
+        }
+        [python, rest @ ..] if python.starts_with("python") => {
+            let module =
+                rest.iter().position(|word| *word == "-m").and_then(|at| Some((at, *rest.get(at + 1)?)));
+            let arguments = match module {
+                Some((at, "pytest" | "py.test")) => rest[..at + 2]
+                    .iter()
+                    .copied()
+                    .chain(report)
+                    .chain(rest[at + 2..].iter().copied())
+                    .collect(),
+                Some((at, "unittest")) => rest[..=at]
+                    .iter()
+                    .copied()
+                    .chain(["wheeltapper_unittest"])
+                    .chain(rest[at + 2..].iter().copied())
+                    .collect(),
+                _ => rest.to_vec(),
+            };
+            ("python", arguments)
+        }
+        [program, rest @ ..] => (program, rest.to_vec()),
+        [] => ("false", Vec::new()),
+    };
+    let program =
+        if program.contains('/') { OsString::from(program) } else { bin.join(program).into_os_string() };
+    let mut arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let python = bin.join("python").into_os_string();
+    // Without namespaces a layer is used at another place than it was installed at, which is what its scripts name.
+    if root != Path::new(CELL_PATH) && program != python {
+        arguments.insert(0, program);
+        return (python, arguments);
+    }
+    (program, arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use wheeltapper_core::Runner;
+
+    use super::*;
+    use wheeltapper_core::Runner;
+
+    fn shown(command_line: &str) -> String {
+        let plan = TestPlan {
+            runner: Runner::Pytest,
+            command: command_line.split(' ').map(str::to_owned).collect(),
+            directory: ".".into(),
+            working: Working::SourceTree,
+            environment: Default::default(),
+            requirements: Vec::new(),
+            extras: Vec::new(),
+            source: "sdist".into(),
+            expected_tests: None,
+            deselected: Vec::new(),
+            system_packages: Vec::new(),
+            timeout_s: None,
+            why: Vec::new(),
+        };
+        let (program, arguments) = command(Path::new("/cell"), &plan);
+        let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        format!("{} {}", program.to_string_lossy(), words.join(" "))
+    }
+
+    #[test]
+    fn the_reporter_is_added_where_the_runner_takes_one() {
+        let report = "-p wheeltapper_pytest --continue-on-collection-errors";
+        assert_eq!(shown("pytest tests"), format!("/cell/env/bin/pytest {report} tests"));
+        assert_eq!(shown("python -m pytest -rs"), format!("/cell/env/bin/python -m pytest {report} -rs"));
+        assert_eq!(shown("python -m unittest a.b"), "/cell/env/bin/python -m wheeltapper_unittest a.b");
+        assert_eq!(shown("python -m django test"), "/cell/env/bin/python -m django test");
+        assert_eq!(shown("python runtests.py"), "/cell/env/bin/python runtests.py");
+    }
+}
