@@ -43,6 +43,15 @@ pub(crate) fn read_events(bytes: &[u8], log: std::borrow::Cow<'_, str>, runner: 
         }
     }
     let silent = events.counts.ran() + events.counts.skipped == 0;
+    if runner == Runner::Zope {
+        // Layers that cannot be torn down run in processes of their own, which the reporter does not hear.
+        let printed = zope_counts(&log);
+        if printed.ran() + printed.skipped > events.counts.ran() + events.counts.skipped
+            || printed.errors > events.counts.errors
+        {
+            events.counts = TestCounts { failing: events.counts.failing, ..printed };
+        }
+    }
     match runner {
         Runner::Django | Runner::Trial | Runner::Zope | Runner::Script if silent => {
             events.counts = printed_counts(&log);
@@ -101,6 +110,26 @@ fn printed_counts(log: &str) -> TestCounts {
     counts
 }
 
+/// What zope.testrunner prints at its end: `Total: 7 tests, 2 failures, 1 errors and 1 skipped in …`, or of one layer
+/// `  Ran 7 tests with 2 failures, 1 errors and 1 skipped in …`.
+fn zope_counts(log: &str) -> TestCounts {
+    let of = |line: &str| -> Option<TestCounts> {
+        let line = line.trim();
+        let rest = line.strip_prefix("Total: ").or_else(|| line.strip_prefix("Ran "))?;
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let number = |word: &str| -> Option<u64> {
+            let at = words.iter().position(|known| known.trim_end_matches(',') == word)?;
+            words.get(at.checked_sub(1)?)?.parse().ok()
+        };
+        let (ran, failed, errors) = (number("tests")?, number("failures")?, number("errors")?);
+        let skipped = number("skipped").unwrap_or(0);
+        let passed = ran.saturating_sub(failed + errors + skipped);
+        Some(TestCounts { passed, failed, errors, skipped, ..TestCounts::default() })
+    };
+    let total = log.lines().rev().filter(|line| line.starts_with("Total: ")).find_map(of);
+    total.or_else(|| log.lines().rev().find_map(of)).unwrap_or_default()
+}
+
 fn add_block(counts: &mut TestCounts, ran: u64, verdict: &str) {
     // `failures=` is also the end of `expected failures=`.
     let plain = verdict.replace("expected failures=", "expected=");
@@ -146,6 +175,12 @@ not json
         let counts = read_events(b"", log.into(), Runner::Django).counts;
         assert_eq!((counts.passed, counts.failed, counts.errors), (5, 1, 2));
         assert_eq!((counts.skipped, counts.xfailed), (3, 1));
+        let zope = "  Ran 3 tests with 1 failures, 0 errors and 0 skipped in 0.1 seconds.\nTearing down\n";
+        let counts = zope_counts(zope);
+        assert_eq!((counts.passed, counts.failed), (2, 1));
+        let total = format!("{zope}Total: 7 tests, 2 failures, 1 errors and 1 skipped in 2.580 seconds.\n");
+        let counts = read_events(b"", total.into(), Runner::Zope).counts;
+        assert_eq!((counts.passed, counts.failed, counts.errors, counts.skipped), (3, 2, 1, 1));
         let none = read_events(b"", "Ran 0 tests in 0.0s\n\nOK\n".into(), Runner::Django).counts;
         assert_eq!(none.ran(), 0);
     }

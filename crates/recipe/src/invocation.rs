@@ -43,7 +43,7 @@ pub(crate) fn interpret(command: &Command) -> Option<Invocation> {
             let python = ["python", "-m", "django"].map(str::to_owned);
             (Tool::Django, python.into_iter().chain(rest.iter().cloned()).collect())
         }
-        "nosetests" => (Tool::Nose, words.clone()),
+        "nosetests" => (Tool::Nose, as_module("nose", &words)),
         "trial" => (Tool::Trial, as_module("twisted.trial", &words)),
         "zope-testrunner" => (Tool::Zope, as_module("zope.testrunner", &words)),
         _ => return None,
@@ -230,7 +230,7 @@ mod tests {
             ("./manage.py test", Tool::Django, ""),
             ("python -s -m django test app", Tool::Django, "python -s -m django test app"),
             ("python -Wd manage.py test", Tool::Django, "python -Wd manage.py test"),
-            ("nosetests -w tests", Tool::Nose, "nosetests -w tests"),
+            ("nosetests -w tests", Tool::Nose, "python -m nose -w tests"),
             ("coverage run -m twisted.trial p", Tool::Trial, "python -m twisted.trial p"),
             ("trial -j2 p", Tool::Trial, "python -m twisted.trial -j2 p"),
             ("zope-testrunner --test-path=src", Tool::Zope, "python -m zope.testrunner --test-path=src"),

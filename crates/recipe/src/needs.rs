@@ -137,6 +137,9 @@ const ALTERNATIVES: &[(&str, &[&str])] = &[
     ("pytest-freezegun", &["pytest-freezer"]),
 ];
 
+/// The first Python that nose does not run on: it was last released in 2015.
+const NOSE_ENDS: (u32, u32) = (3, 10);
+
 /// Works out the requirements for a runner.
 pub(crate) fn needs(basis: &Basis, tool: Tool, preferred: Option<&str>) -> Needs {
     let mut needs = Needs::default();
@@ -170,7 +173,7 @@ pub(crate) fn needs(basis: &Basis, tool: Tool, preferred: Option<&str>) -> Needs
 pub(crate) fn runner_of(tool: Tool) -> Option<&'static str> {
     match tool {
         Tool::Pytest => Some("pytest"),
-        Tool::Nose => Some("nose"),
+        Tool::Nose => Some("pynose"),
         Tool::Trial => Some("twisted"),
         Tool::Zope => Some("zope-testrunner"),
         Tool::Unittest | Tool::Django | Tool::Script => None,
@@ -258,7 +261,17 @@ impl Needs {
             }
             self.projects.insert(project.clone());
             if !is_extra {
-                let text = constrained(&placed.specifier, constraints);
+                let mut text = constrained(&placed.specifier, constraints);
+                if project.as_str() == "nose" && basis.about.interpreter.version >= NOSE_ENDS {
+                    self.ignored.push(Ignored {
+                        file: placed.file.clone(),
+                        line: Some(placed.line),
+                        what: std::mem::replace(&mut text, "pynose".to_owned()),
+                        because: "it does not run on this Python; pynose has the same module and program"
+                            .into(),
+                    });
+                    self.projects.extend("pynose".parse().ok());
+                }
                 if !self.requirements.contains(&text) {
                     self.origins.push(declared(&text, &declaration.name, placed, None));
                     taken.push(text.clone());

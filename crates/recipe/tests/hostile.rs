@@ -27,7 +27,7 @@ fn planned(tree: &dyn SourceTree) -> Plans {
     let plans = plan(tree, &about);
     assert_eq!(plans.plans.is_empty(), plans.none.is_some());
     for plan in &plans.plans {
-        assert!(matches!(plan.command.first().map(String::as_str), Some("pytest" | "python" | "nosetests")));
+        assert!(matches!(plan.command.first().map(String::as_str), Some("pytest" | "python")));
         assert!(plan.command.iter().all(|word| !word.contains(['\0', '\n'])), "{:?}", plan.command);
         assert!(!plan.directory.starts_with('/') && !plan.directory.split('/').any(|part| part == ".."));
         for requirement in &plan.requirements {

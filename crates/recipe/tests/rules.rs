@@ -373,3 +373,61 @@ fn tests_in_an_initial_file_are_named_not_discovered() {
     let plan = release(&[("p/__init__.py", ""), ("tests/__init__.py", UNITTEST)]).first();
     assert_eq!(plan.command, ["python", "-m", "unittest", "tests"]);
 }
+
+#[test]
+fn suites_written_for_nose_run_under_nose_where_pytest_cannot() {
+    const YIELDS: &str =
+        "from nose.tools import eq_\ndef test_a():\n    for i in range(3):\n        yield eq_, i, i\n";
+    let plans = release(&[("tests/test_a.py", YIELDS)]).plans();
+    assert_eq!(plans.plans[0].command, ["python", "-m", "nose", "tests"]);
+    assert_eq!(plans.plans[0].requirements, ["pynose"]);
+    let files = [("tests/test_a.py", "from nose.tools import eq_\ndef test_a(): eq_(1, 1)\n")];
+    let plans = release(&files).plans();
+    assert_eq!(plans.plans[0].command, ["pytest", "tests"]);
+    assert!(plans.plans[0].requirements.contains(&"pynose".to_owned()));
+    let tox = ("tox.ini", "[testenv]\ndeps = nose>=1.3\ncommands = nosetests -v tests\n");
+    let plans = release(&[files[0], tox]).plans();
+    assert_eq!(plans.plans[0].command.join(" "), "python -m nose -v tests");
+    assert_eq!(plans.plans[0].requirements, ["pynose"]);
+    assert!(plans.ignored.iter().any(|one| one.what == "nose>=1.3" && one.because.contains("pynose")));
+}
+
+#[test]
+fn trial_and_zope_testrunner_run_as_tox_says() {
+    let trial =
+        "from twisted.trial import unittest\nclass A(unittest.TestCase):\n    def test_a(self): pass\n";
+    let tox = ("tox.ini", "[testenv]\ndeps = twisted\ncommands = coverage run -m twisted.trial p\n");
+    let first = release(&[("p/__init__.py", ""), ("p/test/test_a.py", trial), tox]).plans().plans.remove(0);
+    assert_eq!(
+        (first.runner.as_str(), first.command.join(" ").as_str()),
+        ("trial", "python -m twisted.trial p")
+    );
+    let tox =
+        ("tox.ini", "[testenv]\nextras = test\ncommands = zope-testrunner --test-path=src {posargs:-vc}\n");
+    let first =
+        release(&[("src/p/__init__.py", ""), ("src/p/tests.py", UNITTEST), tox]).plans().plans.remove(0);
+    assert_eq!(first.runner.as_str(), "zope-testrunner");
+    assert_eq!(first.command.join(" "), "python -m zope.testrunner --test-path=src -vc");
+    assert!(first.requirements.contains(&"zope-testrunner".to_owned()));
+}
+
+#[test]
+fn tests_marked_as_needing_a_network_are_left_out_and_told() {
+    const MARKED: &str = "import pytest\n@pytest.mark.network\ndef test_a(): pass\ndef test_b(): pass\n";
+    let plan = |files: &[(&'static str, &'static str)]| release(files).plans().plans.remove(0);
+    let bare = plan(&[("tests/test_a.py", MARKED)]);
+    assert_eq!(bare.command, ["pytest", "tests", "-m", "not network"]);
+    assert_eq!(
+        bare.deselected,
+        ["-m \"not network\": tests/test_a.py marks tests so, and there is no network"]
+    );
+    let ini = ("pytest.ini", "[pytest]\naddopts = -m \"not slow\"\nmarkers =\n  network: needs it\n");
+    assert_eq!(
+        plan(&[("tests/test_a.py", MARKED), ini]).command,
+        ["pytest", "-m", "(not slow) and not network"]
+    );
+    let already = ("pytest.ini", "[pytest]\naddopts = -m \"not network\"\n");
+    assert!(plan(&[("tests/test_a.py", MARKED), already]).deselected.is_empty());
+    let unused = ("pytest.ini", "[pytest]\nmarkers =\n  network: needs it\n");
+    assert!(plan(&[("tests/test_a.py", PYTEST), unused]).deselected.is_empty());
+}

@@ -5,6 +5,8 @@ Works from pytest 3 on, under xdist (the controller writes), with reruns and sub
 outcome is passed, failed, error, skipped, xfailed, xpassed, rerun, subtest-passed or subtest-failed.
 """
 import json
+import os
+import sys
 
 REPORT = "/cell/report/tests.jsonl"
 
@@ -65,6 +67,18 @@ def message(report):
         marked = [line[1:].strip() for line in lines if line.startswith("E ")]
         text = marked[-1] if marked else (lines[-1] if lines else "")
     return text.strip().split("\n")[0][:500]
+
+
+if os.environ.get("PYTEST_PLUGINS") == "wheeltapper_pytest":
+    # Set for a script that calls pytest; what its tests start is none of ours.
+    del os.environ["PYTEST_PLUGINS"]
+
+
+def pytest_collection_finish():
+    # absl's flags are parsed by absltest.main, which pytest does not go through.
+    flags = sys.modules.get("absl.flags")
+    if flags is not None and not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()
 
 
 def pytest_configure(config):

@@ -45,6 +45,7 @@ fn run_plan(
     for (name, text) in [
         ("wheeltapper_pytest.py", include_str!("../drivers/wheeltapper_pytest.py")),
         ("wheeltapper_unittest.py", include_str!("../drivers/wheeltapper_unittest.py")),
+        ("wheeltapper_script.py", include_str!("../drivers/wheeltapper_script.py")),
     ] {
         let text = text.replace("/cell/report", &report);
         world.write(&site.join(name), text.as_bytes(), 0o644)?;
@@ -91,22 +92,25 @@ fn command(root: &Path, plan: &TestPlan) -> (OsString, Vec<OsString>) {
             ("pytest", report.into_iter().chain(rest.iter().copied()).collect())
         }
         [python, rest @ ..] if python.starts_with("python") => {
-            let module =
-                rest.iter().position(|word| *word == "-m").and_then(|at| Some((at, *rest.get(at + 1)?)));
-            let arguments = match module {
-                Some((at, "pytest" | "py.test")) => rest[..at + 2]
+            let at = rest.len() - after_flags(rest).len();
+            let (flags, what) = rest.split_at(at);
+            let arguments: Vec<&str> = match what {
+                ["-m", module @ ("pytest" | "py.test"), rest @ ..] => flags
                     .iter()
                     .copied()
+                    .chain(["-m", module])
                     .chain(report)
-                    .chain(rest[at + 2..].iter().copied())
+                    .chain(rest.iter().copied())
                     .collect(),
-                Some((at, "unittest")) => rest[..=at]
-                    .iter()
-                    .copied()
-                    .chain(["wheeltapper_unittest"])
-                    .chain(rest[at + 2..].iter().copied())
-                    .collect(),
-                _ => rest.to_vec(),
+                ["-m", "unittest", rest @ ..] => {
+                    let reporting = ["-m", "wheeltapper_unittest"];
+                    flags.iter().copied().chain(reporting).chain(rest.iter().copied()).collect()
+                }
+                [] | ["-c", ..] => rest.to_vec(),
+                what => {
+                    let reporting = ["-m", "wheeltapper_script"];
+                    flags.iter().copied().chain(reporting).chain(what.iter().copied()).collect()
+                }
             };
             ("python", arguments)
         }
@@ -125,10 +129,18 @@ fn command(root: &Path, plan: &TestPlan) -> (OsString, Vec<OsString>) {
     (program, arguments)
 }
 
+/// The words of an interpreter's command line from the first on that is no flag of its own.
+fn after_flags<'w, 's>(words: &'w [&'s str]) -> &'w [&'s str] {
+    match words {
+        ["-W" | "-X", _, rest @ ..] => after_flags(rest),
+        ["-m" | "-c", ..] | [] => words,
+        [flag, rest @ ..] if flag.starts_with('-') => after_flags(rest),
+        _ => words,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use wheeltapper_core::Runner;
-
     use super::*;
     use wheeltapper_core::Runner;
 
@@ -159,7 +171,12 @@ mod tests {
         assert_eq!(shown("pytest tests"), format!("/cell/env/bin/pytest {report} tests"));
         assert_eq!(shown("python -m pytest -rs"), format!("/cell/env/bin/python -m pytest {report} -rs"));
         assert_eq!(shown("python -m unittest a.b"), "/cell/env/bin/python -m wheeltapper_unittest a.b");
-        assert_eq!(shown("python -m django test"), "/cell/env/bin/python -m django test");
-        assert_eq!(shown("python runtests.py"), "/cell/env/bin/python runtests.py");
+        let script = "/cell/env/bin/python -m wheeltapper_script";
+        assert_eq!(shown("python -m django test"), format!("{script} -m django test"));
+        assert_eq!(shown("python runtests.py -v"), format!("{script} runtests.py -v"));
+        assert_eq!(
+            shown("python -Wd -X dev manage.py test"),
+            "/cell/env/bin/python -Wd -X dev -m wheeltapper_script manage.py test"
+        );
     }
 }

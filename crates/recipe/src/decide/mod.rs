@@ -182,7 +182,7 @@ impl Case<'_> {
         }
         // What is neither pytest nor unittest was written down for a reason, unless pytest is configured.
         let at = if self.config.is_some() { drafts.len().min(1) } else { 0 };
-        drafts.splice(at..at, special);
+        drafts.splice(at..at, special.into_iter().chain(self.nose()));
         let mut distinct: Vec<Draft> = Vec::new();
         for draft in drafts {
             if !distinct.iter().any(|other| {
@@ -238,7 +238,10 @@ impl Case<'_> {
             config: self.config.as_ref(),
             declared: &self.declared,
         };
-        for draft in drafts {
+        for mut draft in drafts {
+            if draft.tool == Tool::Pytest && draft.written.is_none() {
+                self.without_network(&mut draft);
+            }
             let preferred = draft.preferred.as_deref();
             let Needs { requirements, extras, why, inferred, ignored, origins, .. } =
                 match draft.written.as_ref().filter(|written| written.lists_requirements()) {

@@ -40,7 +40,7 @@ impl Case<'_> {
         for way in self.ways() {
             let usable = match way.invocation.tool {
                 Tool::Django | Tool::Trial | Tool::Zope => true,
-                Tool::Nose => !self.says_pytest(),
+                Tool::Nose => self.is_for_nose(),
                 Tool::Script => !self.says_pytest() && !self.is_hollow(way),
                 Tool::Pytest | Tool::Unittest => false,
             };
