@@ -12,6 +12,7 @@ use wheeltapper_render::{Mode, Ranks, Report, ReportFile, ReportOptions};
 use wheeltapper_store::{Filter, Store};
 
 use crate::{
+    commands::show::say_passed_over,
     exit::{Exit, Failure},
     paths::Paths,
     view,
@@ -22,6 +23,7 @@ pub fn report(paths: &Paths, out: &Path) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let store = runtime.block_on(Store::open(&paths.data))?;
     let written = write(&runtime, &store, out, &Popularity::shipped());
+    say_passed_over(&store);
     runtime.block_on(store.close());
     view::remark(&format!("report: {}", written?.display()));
     Ok(Exit::Success)
@@ -56,6 +58,9 @@ pub fn write(
         for record in runtime.block_on(store.latest(&project))? {
             let logs = runtime.block_on(store.logs(&record.id))?;
             cells.push((record, logs));
+        }
+        if cells.is_empty() {
+            continue;
         }
         for file in rendered(report.project(&cells))? {
             match file.mode {

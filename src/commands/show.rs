@@ -47,7 +47,21 @@ pub fn blocking<T>(
     runtime.block_on(async {
         let store = Store::open(&paths.data).await?;
         let result = command(&store).await;
+        say_passed_over(&store);
         store.close().await;
         result
     })
+}
+
+/// Says what listings have left out.
+pub fn say_passed_over(store: &Store) {
+    let count = store.passed_over();
+    if count > 0 {
+        let results =
+            if count == 1 { "1 stored result is".to_owned() } else { format!("{count} stored results are") };
+        view::remark(&format!(
+            "warning: {results} in a form of another version of wheeltapper, and left out; \
+             `wheeltapper run --fresh` on these projects has them anew"
+        ));
+    }
 }

@@ -121,8 +121,10 @@ pub struct Evidence {
     /// The file whose installation was tested; differs from `distribution` after a failed build.
     pub tested: Option<String>,
     /// Phase by phase.
+    #[serde(default)]
     pub phases: BTreeMap<Phase, PhaseReport>,
     /// Module by module.
+    #[serde(default)]
     pub imports: Vec<ImportResult>,
     /// How the tests were run.
     pub test_plan: Option<TestPlan>,
@@ -138,12 +140,16 @@ pub struct Evidence {
     #[serde(default)]
     pub fix: Option<Fix>,
     /// Files of the release that stayed after it was removed.
+    #[serde(default)]
     pub leftovers: Vec<String>,
     /// Files written outside the environment's prefix, HOME aside where the phase may.
+    #[serde(default)]
     pub foreign_writes: Vec<String>,
     /// What was installed beside it.
+    #[serde(default)]
     pub installed: Vec<Installed>,
     /// The release's trove classifiers.
+    #[serde(default)]
     pub classifiers: Vec<String>,
     /// What its maintainers wish of mail.
     #[serde(default)]

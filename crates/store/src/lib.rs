@@ -19,8 +19,10 @@ mod runs;
 mod schema;
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -48,6 +50,8 @@ pub struct Store {
     readers: SqlitePool,
     file: PathBuf,
     blobs: PathBuf,
+    /// Results that listings left out, because this program cannot read their records.
+    passed_over: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Store {
@@ -94,7 +98,13 @@ impl Store {
                 .connect_lazy_with(options.clone())
         };
         logs::remove_abandoned(&blobs);
-        Ok(Store { writer: pool(1), readers: pool(4), file, blobs })
+        Ok(Store { writer: pool(1), readers: pool(4), file, blobs, passed_over: Arc::default() })
+    }
+
+    /// How many results listings have left out since the store was opened, because another version of the program wrote them
+    /// in a form that this one does not read. Whoever shows a listing says so.
+    pub fn passed_over(&self) -> usize {
+        self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// The database file.

@@ -1,6 +1,6 @@
 //! Results: writing a settled cell in one transaction, and every question that is asked about them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::PoisonError};
 
 use sqlx::{Row, sqlite::SqliteRow};
 use wheeltapper_core::{Artifact, CauseId, Outcome, Phase, ProjectName, Record, Sha256};
@@ -184,7 +184,8 @@ impl Store {
         row.map(|row| self.record_of(&row)).transpose()
     }
 
-    /// The newest result of each cell of a project, by environment and artifact.
+    /// The newest result of each cell of a project, by environment and artifact. This and the other listings leave out what
+    /// this program cannot read; see [`Store::passed_over`].
     pub async fn latest(&self, project: &ProjectName) -> Result<Vec<Record>, Error> {
         let rows = sqlx::query(
             "SELECT result.id, result.record FROM latest JOIN result ON result.number = latest.result
@@ -194,7 +195,7 @@ impl Store {
         .fetch_all(&self.readers)
         .await
         .map_err(|source| self.fault(source))?;
-        rows.iter().map(|row| self.record_of(row)).collect()
+        self.readable(&rows)
     }
 
     /// The newest result of each cell that the filter lets through, page by page, ordered by project, environment and
@@ -222,7 +223,7 @@ impl Store {
         .fetch_all(&self.readers)
         .await
         .map_err(|source| self.fault(source))?;
-        rows.iter().map(|row| self.summary_of(row)).collect()
+        rows.iter().filter_map(|row| self.unless_unreadable(self.summary_of(row))).collect()
     }
 
     /// The results of a project in an environment, newest first, both artifacts, at most `limit` of them.
@@ -242,14 +243,14 @@ impl Store {
         .fetch_all(&self.readers)
         .await
         .map_err(|source| self.fault(source))?;
-        rows.iter().map(|row| self.record_of(row)).collect()
+        self.readable(&rows)
     }
 
     /// The results of a run, in the order in which they settled.
     pub async fn run_results(&self, run: &str) -> Result<Vec<Record>, Error> {
         let query = sqlx::query("SELECT id, record FROM result WHERE run = ? ORDER BY number").bind(run);
         let rows = query.fetch_all(&self.readers).await.map_err(|source| self.fault(source))?;
-        rows.iter().map(|row| self.record_of(row)).collect()
+        self.readable(&rows)
     }
 
     /// The newest result with this request that is no farm error: what a cell with the same request may reuse.
@@ -264,6 +265,21 @@ impl Store {
         .await
         .map_err(|source| self.fault(source))?;
         row.map(|row| self.record_of(&row)).transpose()
+    }
+
+    /// The records of these rows that this program can read.
+    fn readable(&self, rows: &[SqliteRow]) -> Result<Vec<Record>, Error> {
+        rows.iter().filter_map(|row| self.unless_unreadable(self.record_of(row))).collect()
+    }
+
+    fn unless_unreadable<T>(&self, read: Result<T, Error>) -> Option<Result<T, Error>> {
+        match read {
+            Err(Error::Unreadable { id, .. }) => {
+                self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+                None
+            }
+            other => Some(other),
+        }
     }
 
     /// The record of a row whose first columns are `id` and `record`.
@@ -314,7 +330,7 @@ impl LatestPages<'_> {
             return Ok(Vec::new());
         }
         let rows = sqlx::query(filtered!(
-            "SELECT result.id, result.record",
+            "SELECT result.id, result.record, latest.project, latest.environment, latest.artifact",
             "AND (latest.project, latest.environment, latest.artifact) > (?4, ?5, ?6)
              ORDER BY latest.project, latest.environment, latest.artifact LIMIT ?7"
         ))
@@ -329,15 +345,14 @@ impl LatestPages<'_> {
         .await
         .map_err(|source| self.store.fault(source))?;
         self.done = (rows.len() as i64) < PAGE;
-        let records: Vec<Record> =
-            rows.iter().map(|row| self.store.record_of(row)).collect::<Result<_, _>>()?;
-        if let Some(last) = records.last() {
-            let evidence = &last.evidence;
-            self.after = (
-                evidence.project.as_str().to_owned(),
-                evidence.environment.name.clone(),
-                evidence.artifact.as_str().to_owned(),
-            );
+        if let Some(last) = rows.last() {
+            let column = |at: usize| last.try_get(at).map_err(|source| self.store.fault(source));
+            self.after = (column(2)?, column(3)?, column(4)?);
+        }
+        let records = self.store.readable(&rows)?;
+        // A page of which nothing can be read is not the end.
+        if records.is_empty() && !self.done {
+            return Box::pin(self.next_page()).await;
         }
         Ok(records)
     }

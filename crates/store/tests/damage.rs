@@ -107,3 +107,32 @@ async fn a_folder_that_cannot_be_is_named() {
     let error = Store::open(folder.path()).await.unwrap_err();
     assert!(error.to_string().contains(DATABASE), "{error}");
 }
+
+#[tokio::test]
+async fn results_in_another_form_are_left_out_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 600).await;
+    // What another program may have packed, and a word that this one does not know.
+    execute(
+        folder.path(),
+        "UPDATE result SET record = (SELECT record FROM result WHERE id = 'r1') || x'00' WHERE project < 'p5';
+         UPDATE result SET outcome = 'admired' WHERE project = 'p7'",
+    )
+    .await;
+    let store = Store::open(folder.path()).await.unwrap();
+    assert!(store.latest(&"p1".parse().unwrap()).await.unwrap().is_empty());
+    assert_eq!(store.passed_over(), 1);
+    assert_eq!(store.latest(&"p9".parse().unwrap()).await.unwrap().len(), 1);
+    let unreadable = (0..600).filter(|number| format!("p{number}").as_str() < "p5").count();
+    let (mut pages, mut seen) = (store.latest_all(Filter::default()), 0);
+    loop {
+        let page = pages.next_page().await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        seen += page.len();
+    }
+    assert_eq!((seen, store.passed_over()), (600 - unreadable, unreadable));
+    assert_eq!(store.latest_summaries(&Filter::default()).await.unwrap().len(), 599);
+    assert!(matches!(store.result("r1").await, Err(Error::Unreadable { .. })));
+}
