@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use wheeltapper_core::{Limit, Phase, Popularity, ProjectName, Reason, Sha256, Status, evidence::Artifact};
+use wheeltapper_core::{Phase, Popularity, ProjectName, Reason, Sha256, Status, evidence::Artifact};
 use wheeltapper_sandbox::{Bind, CELL_PATH, Cancel, Command, Execution, Host, Network, ScratchLimits, World};
 
 use crate::{
@@ -15,10 +15,10 @@ use crate::{
     error::Error,
     index::{Fetched, Index},
     interpreter::Interpreter,
-    job::{Job, Purpose, Report},
+    job::{Job, Report},
     layers::Layers,
     phases,
-    resolve::{LockedWheel, Question, Resolution, Resolver},
+    resolve::Resolver,
     source::Source,
     work::Work,
 };
@@ -48,14 +48,6 @@ pub struct Agent {
     pub run: String,
     /// Set when the user wants to stop.
     pub cancel: Cancel,
-}
-
-/// What came of preparing requirements.
-pub(crate) enum Prepared {
-    /// Layers, lowest first, the environment's own included; and the wheels in them.
-    Ready { layers: Vec<PathBuf>, wheels: Vec<LockedWheel> },
-    /// It cannot be done; the installer's words.
-    Impossible { words: String, limit: Option<Limit> },
 }
 
 /// The folder of pure modules below the cell's root.
@@ -273,7 +265,7 @@ impl Agent {
     }
 
     /// Runs the installer in a world of its own, outside of any cell; returns its words and how it ended.
-    fn install_in(
+    pub(crate) fn install_in(
         &self,
         world: &World,
         job: &Job,
@@ -321,217 +313,6 @@ impl Agent {
         let words = std::fs::read(log.path()).map_err(Error::file(log.path()))?;
         Ok((String::from_utf8_lossy(&words).into_owned(), execution))
     }
-
-    /// Makes ready what a question asks for, on top of the environment's own layers. Projects in `below` lie below already.
-    pub(crate) fn prepare(
-        &self,
-        job: &Job,
-        slot: usize,
-        purpose: Purpose,
-        below: &[ProjectName],
-        question: &Question,
-    ) -> Result<Prepared, Error> {
-        let base = self.base_layers(job, slot)?;
-        let question = match question.plain() {
-            Ok(question) => question,
-            Err(words) => return Ok(Prepared::Impossible { words, limit: None }),
-        };
-        let question = &question;
-        let resolution = match &job.replay {
-            Some(replay) => {
-                let wheels = replay.wheels(purpose);
-                if wheels.iter().any(|wheel| wheel.sha256.is_none()) {
-                    // What was built inside a sandbox is no file of the index: the same versions are built again.
-                    let pins = |wheel: &LockedWheel| format!("{}=={}", wheel.project, wheel.version);
-                    let requirements = wheels.iter().map(pins).collect();
-                    let pinned = Question { requirements, ..Question::default() };
-                    return self.prepare_inside(job, slot, base, &pinned);
-                }
-                Resolution::Locked(wheels.to_vec())
-            }
-            None => self.resolver.resolve(&job.environment, question)?,
-        };
-        match resolution {
-            Resolution::Impossible(words) => Ok(Prepared::Impossible { words, limit: None }),
-            Resolution::NeedsBuild(_) => self.prepare_inside(job, slot, base, question),
-            Resolution::Locked(wheels) => {
-                let wanted: Vec<&LockedWheel> =
-                    wheels.iter().filter(|wheel| !below.contains(&wheel.project)).collect();
-                let mut layers = base;
-                if !wanted.is_empty() {
-                    match self.wheels_layer(job, slot, &layers, &wanted)? {
-                        Ok(layer) => layers.push(layer),
-                        Err((words, limit)) => return Ok(Prepared::Impossible { words, limit }),
-                    }
-                }
-                Ok(Prepared::Ready { layers, wheels })
-            }
-        }
-    }
-
-    /// A layer of exactly these wheels, installed by the environment's installer and byte-compiled.
-    fn wheels_layer(
-        &self,
-        job: &Job,
-        slot: usize,
-        base: &[PathBuf],
-        wheels: &[&LockedWheel],
-    ) -> Result<Result<PathBuf, Refusal>, Error> {
-        let digest = job.environment.shown.digest.hex();
-        let hashes: Vec<String> =
-            wheels.iter().map(|wheel| format!("{} {:?}", wheel.filename, wheel.sha256)).collect();
-        let parts = ["wheels", "1", digest.as_str()].into_iter().chain(hashes.iter().map(String::as_str));
-        let mut refused = None;
-        let made = self.layers.get::<Failure>(&Sha256::of_parts(parts), |folder| {
-            let named = tempfile::Builder::new()
-                .prefix("wheels-")
-                .tempdir_in(&self.work)
-                .map_err(Error::file(&self.work))?;
-            let world = self.world(job, self.slots + slot, base)?;
-            let (mut files, mut leases) = (Vec::new(), Vec::new());
-            for wheel in wheels {
-                let fetched = self.index.fetch_wheel(wheel)?;
-                // The store names files by what they hold; the installer goes by their names.
-                let source = named.path().join(&wheel.filename);
-                if std::fs::hard_link(fetched.path(), &source).is_err() {
-                    std::fs::copy(fetched.path(), &source).map_err(Error::file(&source))?;
-                }
-                files.push(Self::shown(&world, &source, Path::new("/wheels").join(&wheel.filename)));
-                leases.push(fetched);
-            }
-            let arguments = [
-                "pip",
-                "install",
-                "--no-deps",
-                "--no-index",
-                "--no-config",
-                "--compile-bytecode",
-                "--quiet",
-                "--python",
-            ];
-            let packages = files.iter().map(|bind| bind.target.clone().into_os_string()).collect();
-            let arguments = arguments.map(OsString::from).into();
-            let (words, execution) =
-                self.install_in(&world, job, arguments, &files, Some(packages), Network::None)?;
-            if !execution.exit.success() {
-                // Which of them the installer refuses is in its words; none of it is the farm's doing.
-                refused = Some((words, execution.limit));
-                return Err(Failure::Refused);
-            }
-            world.export(folder, ScratchLimits::default())?;
-            let _ = std::fs::remove_dir_all(folder.join("cache"));
-            Ok(())
-        });
-        settled(made, refused)
-    }
-
-    /// Resolves and installs inside a sandbox whose one port is the index: what has only an sdist is built there.
-    fn prepare_inside(
-        &self,
-        job: &Job,
-        slot: usize,
-        base: Vec<PathBuf>,
-        question: &Question,
-    ) -> Result<Prepared, Error> {
-        // What is resolved inside is not known beforehand; index answers are frozen for a run, so the layer is the run's.
-        let parts = ["inside", "1", &self.run, &job.environment.shown.digest.hex()];
-        let parts = parts.into_iter().chain(question.requirements.iter().map(String::as_str));
-        let parts = parts.chain(["constraints"]).chain(question.constraints.iter().map(String::as_str));
-        let key = Sha256::of_parts(parts.chain(question.until.as_deref()));
-        let mut refused = None;
-        let made = self.layers.get::<Failure>(&key, |folder| {
-            let world = self.world(job, self.slots + slot, &base)?;
-            world.write(Path::new("requirements.txt"), question.requirements.join("\n").as_bytes(), 0o644)?;
-            world.write(Path::new("constraints.txt"), question.constraints.join("\n").as_bytes(), 0o644)?;
-            let index = format!("http://127.0.0.1:{}/simple/", world.port());
-            let arguments =
-                ["pip", "install", "--no-config", "--color", "never", "--default-index", &index, "-r"];
-            let mut arguments: Vec<OsString> = arguments.map(OsString::from).into();
-            arguments.extend([world.root().join("requirements.txt").into(), "-c".into()]);
-            arguments.push(world.root().join("constraints.txt").into());
-            if let Some(until) = &question.until {
-                arguments.extend(["--exclude-newer".into(), until.into()]);
-            }
-            arguments.push("--python".into());
-            let (words, execution) = self.install_in(&world, job, arguments, &[], None, Network::Port)?;
-            if !execution.exit.success() {
-                let words = words.replace(&index, "the index");
-                refused = Some((words, execution.limit));
-                return Err(Failure::Refused);
-            }
-            world.export(folder, ScratchLimits::default())?;
-            for name in ["cache", "requirements.txt", "constraints.txt"] {
-                let path = folder.join(name);
-                let _ =
-                    if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-            }
-            Ok(())
-        });
-        match settled(made, refused)? {
-            Ok(layer) => {
-                let wheels = installed_in(&layer, &site_packages(&job.environment.interpreter));
-                Ok(Prepared::Ready { layers: base.into_iter().chain([layer]).collect(), wheels })
-            }
-            Err((words, limit)) => Ok(Prepared::Impossible { words, limit }),
-        }
-    }
-}
-
-/// The installer's words about requirements that it does not install, and the limit that ended it.
-type Refusal = (String, Option<Limit>);
-
-fn settled(
-    made: Result<PathBuf, Failure>,
-    refused: Option<Refusal>,
-) -> Result<Result<PathBuf, Refusal>, Error> {
-    match (made, refused) {
-        (Ok(layer), _) => Ok(Ok(layer)),
-        (Err(Failure::Refused), Some(refusal)) => Ok(Err(refusal)),
-        (Err(Failure::Refused), None) => {
-            Err(Error::Installer("a layer was refused without a word".to_owned()))
-        }
-        (Err(Failure::Farm(error)), _) => Err(error),
-    }
-}
-
-enum Failure {
-    Refused,
-    Farm(Error),
-}
-
-impl<E: Into<Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Failure::Farm(error.into())
-    }
-}
-
-/// The distributions whose `.dist-info` folders lie in a layer. What was built inside has no file on the index, so no hash.
-/// Strangers wrote the layer: no link is followed, and a version must be one.
-fn installed_in(layer: &Path, below: &Path) -> Vec<LockedWheel> {
-    let mut site = layer.to_path_buf();
-    for part in below {
-        site.push(part);
-        if !site.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            return Vec::new();
-        }
-    }
-    let mut wheels: Vec<LockedWheel> = std::fs::read_dir(site)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let (project, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
-            Some(LockedWheel {
-                project: project.parse().ok()?,
-                version: version.parse::<wheeltapper_core::Version>().ok()?.to_string(),
-                filename: String::new(),
-                sha256: None,
-            })
-        })
-        .collect();
-    wheels.sort_by(|left, right| left.project.cmp(&right.project));
-    wheels
 }
 
 /// An empty virtual environment (PEP 405), written by us: no package code, nor any interpreter, is needed for it.

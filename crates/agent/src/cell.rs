@@ -18,10 +18,11 @@ use wheeltapper_recipe::{Skip, SourceTree as _, wishes};
 use wheeltapper_sandbox::{Bind, Command, Execution, Limits, Network, World, base_environment};
 
 use crate::{
-    agent::{Agent, Prepared},
+    agent::Agent,
     environment::interpreter_folders,
     error::Error,
     job::{Job, Purpose, Report},
+    prepare::Prepared,
     resolve::{LockedWheel, Question, named_in},
     source::Source,
     trial::Different,

@@ -3,12 +3,11 @@
 use std::{collections::BTreeMap, path::Path};
 
 use jiff::Timestamp;
-use wheeltapper_agent::{HostEnvironment, Origin, Release};
+use wheeltapper_agent::{HostEnvironment, Origin, Release, is_sdist};
 use wheeltapper_core::{
     ProjectName, Reason, Version, VersionSpecifiers,
     evidence::{Artifact, Selected},
     selection::{Candidate, Choice, choose},
-    wheel,
 };
 use wheeltapper_index::{Client, DistributionName, File, Files, ProjectPage, SdistFormat};
 
@@ -114,7 +113,7 @@ impl Catalog {
         let selected = Selected { newest, why: why.to_owned() };
         // Of a release that is not for this Python, the files are named all the same: the record says what there is.
         let considered: Vec<&File> =
-            files.iter().copied().filter(|file| unsupported.is_some() || admits(file, environment)).collect();
+            files.iter().copied().filter(|file| unsupported.is_some() || environment.admits(file)).collect();
         let release = Release {
             requires_python: files.iter().find_map(|file| file.requires_python.clone()),
             yanked: files.iter().all(|file| file.yanked.is_some()),
@@ -156,33 +155,13 @@ fn nothing(
 }
 
 fn candidate(version: &Version, files: &[&File], environment: &HostEnvironment) -> Candidate {
-    let admitted: Vec<&&File> = files.iter().filter(|file| admits(file, environment)).collect();
+    let admitted: Vec<&&File> = files.iter().filter(|file| environment.admits(file)).collect();
     Candidate {
         version: version.clone(),
         yanked: files.iter().all(|file| file.yanked.is_some()),
         python_admits: !admitted.is_empty(),
-        has_usable_file: admitted.iter().any(|file| is_sdist(file) || rank(file, environment).is_some()),
+        has_usable_file: admitted.iter().any(|file| is_sdist(file) || environment.rank(file).is_some()),
     }
-}
-
-/// True when the file's `Requires-Python` admits the interpreter. Specifiers that do not parse exclude nobody, as installers
-/// read them; an interpreter before its final release counts as that release.
-fn admits(file: &File, environment: &HostEnvironment) -> bool {
-    let Some(text) = &file.requires_python else { return true };
-    let Ok(specifiers) = text.parse::<VersionSpecifiers>() else { return true };
-    specifiers.contains(&environment.interpreter.version.only_release())
-}
-
-fn is_sdist(file: &File) -> bool {
-    match &file.distribution {
-        DistributionName::Sdist { format, .. } => *format != SdistFormat::OtherTar,
-        DistributionName::Wheel(_) => false,
-    }
-}
-
-fn rank(file: &File, environment: &HostEnvironment) -> Option<usize> {
-    let name = file.distribution.wheel()?;
-    wheel::rank(&environment.tags, &name.python.join("."), &name.abi.join("."), &name.platform.join("."))
 }
 
 fn release(
@@ -196,7 +175,7 @@ fn release(
         !matches!(file.distribution, DistributionName::Sdist { format: SdistFormat::TarGz, .. })
     });
     let wheel =
-        files.iter().filter_map(|file| Some((rank(file, environment)?, file))).min_by_key(|(rank, _)| *rank);
+        files.iter().filter_map(|file| Some((environment.rank(file)?, file))).min_by_key(|(rank, _)| *rank);
     Release {
         project: page.name.clone(),
         version: version.clone(),

@@ -8,6 +8,7 @@ pub mod cause;
 pub mod classify;
 pub mod contact;
 pub mod cycle;
+pub mod consistency;
 pub mod digest;
 pub mod environment;
 pub mod evidence;
@@ -23,6 +24,7 @@ pub mod popularity;
 pub mod project;
 pub mod record;
 pub mod selection;
+pub mod stable_abi;
 pub mod tests_report;
 pub mod wheel;
 

@@ -3,6 +3,8 @@
 use crate::cycle::People;
 use pep508_rs::{MarkerEnvironment, MarkerTree, Requirement, VerbatimUrl};
 
+use crate::project::ProjectName;
+
 /// The fields of a `METADATA` or `PKG-INFO` file that decide something here. Texts are as the file has them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
@@ -68,11 +70,7 @@ impl Metadata {
     ) -> Result<Vec<Requirement<VerbatimUrl>>, InvalidRequirement> {
         let mut held = Vec::new();
         for text in &self.requires_dist {
-            let mut requirement: Requirement<VerbatimUrl> =
-                text.parse().map_err(|error: pep508_rs::Pep508Error<_>| InvalidRequirement {
-                    text: text.clone(),
-                    why: error.message.to_string(),
-                })?;
+            let mut requirement = requirement(text)?;
             if requirement.evaluate_markers(environment, extras) {
                 // The marker has had its say; an `extra` in it would mean nothing to the next reader.
                 requirement.marker = MarkerTree::TRUE;
@@ -81,6 +79,48 @@ impl Metadata {
         }
         Ok(held)
     }
+
+    /// What has to be installed beside the release for it to run with these extras: its requirements that hold in this
+    /// environment, and, where it requires extras of itself (`own[extra]`), theirs. Itself it does not name.
+    ///
+    /// # Errors
+    /// As [`Metadata::requirements`].
+    pub fn runtime(
+        &self,
+        own: &ProjectName,
+        environment: &MarkerEnvironment,
+        extras: &[pep508_rs::ExtraName],
+    ) -> Result<Vec<Requirement<VerbatimUrl>>, InvalidRequirement> {
+        let mut extras = extras.to_vec();
+        loop {
+            let (itself, others): (Vec<_>, Vec<_>) = self
+                .requirements(environment, &extras)?
+                .into_iter()
+                .partition(|requirement| requirement.name.as_ref() == own.as_str());
+            let asked = itself.into_iter().flat_map(|requirement| requirement.extras);
+            let new: Vec<_> = asked.filter(|extra| !extras.contains(extra)).collect();
+            if new.is_empty() {
+                return Ok(others);
+            }
+            extras.extend(new);
+        }
+    }
+}
+
+/// The longest requirement, in bytes, and the most parentheses in one: the parser of markers descends for each.
+const LONGEST: usize = 10_000;
+const MOST_PARENTHESES: usize = 50;
+
+/// Parses one requirement of a stranger's metadata (PEP 508).
+///
+/// # Errors
+/// Where it is none, or is made to exhaust a parser.
+pub(crate) fn requirement(text: &str) -> Result<Requirement<VerbatimUrl>, InvalidRequirement> {
+    let invalid = |why: String| InvalidRequirement { text: text.chars().take(200).collect(), why };
+    if text.len() > LONGEST || text.matches('(').count() > MOST_PARENTHESES {
+        return Err(invalid("longer than any requirement".to_owned()));
+    }
+    text.parse().map_err(|error: pep508_rs::Pep508Error<_>| invalid(error.message.to_string()))
 }
 
 /// A requirement that does not parse.
@@ -118,8 +158,19 @@ fn fields(text: &str) -> Vec<(String, String)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// CPython 3.13 on Linux.
+    pub(crate) fn environment() -> MarkerEnvironment {
+        serde_json::from_value(serde_json::json!({
+            "implementation_name": "cpython", "implementation_version": "3.13.0", "os_name": "posix",
+            "platform_machine": "x86_64", "platform_python_implementation": "CPython", "platform_release": "",
+            "platform_system": "Linux", "platform_version": "", "python_full_version": "3.13.0",
+            "python_version": "3.13", "sys_platform": "linux"
+        }))
+        .unwrap()
+    }
 
     #[test]
     fn reads_repeated_folded_and_private_fields_and_stops_at_the_description() {
@@ -136,18 +187,31 @@ mod tests {
         let metadata = Metadata::parse(
             "Requires-Dist: a\nRequires-Dist: b>1; extra == 'x'\nRequires-Dist: c; os_name == 'nt'\n",
         );
-        let environment: MarkerEnvironment = serde_json::from_value(serde_json::json!({
-            "implementation_name": "cpython", "implementation_version": "3.13.0", "os_name": "posix",
-            "platform_machine": "x86_64", "platform_python_implementation": "CPython", "platform_release": "",
-            "platform_system": "Linux", "platform_version": "", "python_full_version": "3.13.0",
-            "python_version": "3.13", "sys_platform": "linux"
-        }))
-        .unwrap();
+        let environment = environment();
         let held = |extras: &[&str]| -> Vec<String> {
             let extras: Vec<_> = extras.iter().map(|extra| extra.parse().unwrap()).collect();
             metadata.requirements(&environment, &extras).unwrap().iter().map(ToString::to_string).collect()
         };
         assert_eq!(held(&[]), ["a"]);
         assert_eq!(held(&["x"]), ["a", "b>1"]);
+    }
+
+    #[test]
+    fn a_requirement_that_would_exhaust_the_parser_is_none() {
+        let deep = format!("a; {}os_name == 'nt'{}", "(".repeat(60_000), ")".repeat(60_000));
+        for text in [deep.as_str(), &format!("a; {}", "(".repeat(51)), "a b"] {
+            assert!(requirement(text).is_err());
+        }
+    }
+
+    #[test]
+    fn extras_that_a_release_requires_of_itself_are_its_requirements() {
+        let metadata = Metadata::parse(
+            "Requires-Dist: me[one]\nRequires-Dist: a\nRequires-Dist: b; extra == 'one'\n\
+             Requires-Dist: me[two,one]; extra == 'one'\nRequires-Dist: c; extra == 'two'\n\
+             Requires-Dist: d; extra == 'three'\n",
+        );
+        let runtime = metadata.runtime(&"me".parse().unwrap(), &environment(), &[]).unwrap();
+        assert_eq!(runtime.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 }

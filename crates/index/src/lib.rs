@@ -5,6 +5,7 @@
 mod client;
 pub mod configuration;
 mod credentials;
+mod elf;
 mod error;
 mod filename;
 mod files;
@@ -22,6 +23,7 @@ mod wheel;
 pub use client::{Client, ClientOptions};
 pub use configuration::{Configuration, Index, Surroundings};
 pub use credentials::Credentials;
+pub use elf::undefined_symbols;
 pub use error::{Error, Kind, Result};
 pub use filename::{DistributionName, SdistFormat, WheelName};
 pub use files::{Files, FilesOptions, Lease};

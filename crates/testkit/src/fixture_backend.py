@@ -1,6 +1,7 @@
 """Builds a fixture's wheel: the PEP 517 backend that lies in every fixture's sdist.
 
-The wheel holds what lies in `src`; each `NAME.c` in it is compiled to an extension module with the C compiler.
+The wheel holds what lies in `src`; each `NAME.c` in it is compiled to an extension module with the C compiler, and
+tagged for the stable ABI of Python 3.8 where all of them are called `NAME.abi3.c`.
 Standard library only, any Python from 3.6.
 """
 import base64
@@ -33,16 +34,20 @@ def _stem():
 def _tag(native):
     if not native:
         return "py3-none-any"
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    if all(path.endswith(".abi3.c") for path in native):
+        return "cp38-abi3-" + platform
     implementation, version = sysconfig.get_config_var("SOABI").split("-")[:2]
     if implementation == "cpython":
         python, abi = "cp" + version.rstrip("dmt"), "cp" + version
     else:
         python, abi = "pp" + version, implementation + "_" + version
-    return "%s-%s-%s" % (python, abi, sysconfig.get_platform().replace("-", "_").replace(".", "_"))
+    return "%s-%s-%s" % (python, abi, platform)
 
 
 def _compile(source):
-    output = source[:-2] + sysconfig.get_config_var("EXT_SUFFIX")
+    suffix = ".so" if source.endswith(".abi3.c") else sysconfig.get_config_var("EXT_SUFFIX")
+    output = source[:-2] + suffix
     compiler = shlex.split(os.environ.get("CC", "gcc"))
     subprocess.check_call(
         compiler + ["-O1", "-shared", "-fPIC", "-I" + sysconfig.get_path("include"), source, "-o", output]
@@ -74,7 +79,7 @@ def get_requires_for_build_wheel(config_settings=None):
 def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
     info = _stem() + ".dist-info"
     os.makedirs(os.path.join(metadata_directory, info))
-    for name, content in _info(any(path.endswith(".c") for path in _sources()))[1].items():
+    for name, content in _info([path for path in _sources() if path.endswith(".c")])[1].items():
         with open(os.path.join(metadata_directory, info, name), "wb") as file:
             file.write(content)
     return info

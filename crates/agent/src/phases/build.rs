@@ -13,12 +13,12 @@ use wheeltapper_recipe::SourceTree as _;
 use wheeltapper_sandbox::World;
 
 use crate::{
-    agent::Prepared,
     cell::{Cell, Step},
     compare::differences,
     error::Error,
     job::Purpose,
     phases::fetch::is_packages_fault,
+    prepare::Prepared,
     resolve::Question,
     source::Source,
 };

@@ -11,11 +11,12 @@ use wheeltapper_index::{Kind, Wheel};
 use wheeltapper_sandbox::{ChangeKind, FileType, World};
 
 use crate::{
-    agent::{Agent, Prepared, site_packages},
+    agent::{Agent, site_packages},
     cell::{self, Cell, Step, WheelAtHand, shown_path},
     error::Error,
     job::Purpose,
-    phases::fetch,
+    phases::{consistency, fetch, stable_abi},
+    prepare::Prepared,
     resolve::{LockedWheel, Question},
 };
 
@@ -42,7 +43,7 @@ fn open(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<WheelAtHand>, Error
         let entry_points = wheel.read_info("entry_points.txt")?.unwrap_or_default();
         Ok((wheel, problems, metadata, entry_points))
     });
-    let (wheel, problems, metadata, entry_points) = match read {
+    let (mut wheel, problems, metadata, entry_points) = match read {
         Ok(read) => read,
         Err(error) if fetch::is_packages_fault(&error) || error.kind() == Kind::User => {
             cell.fail(Phase::Install, Finding::new("invalid-metadata", error.to_string(), Vec::new()));
@@ -86,12 +87,10 @@ fn open(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<WheelAtHand>, Error
         let text = "whenever an interpreter of the environment starts, it reads a `.pth` file of the release";
         cell.find(Phase::Install, Finding::new("pth-file", text, start_up));
     }
-    let abi3_only = wheel.name().abi.iter().all(|tag| tag == "abi3");
-    let bound: Vec<String> =
-        installs.iter().filter(|path| abi3_only && is_bound_to_one_python(path)).cloned().collect();
-    if !bound.is_empty() {
-        let text = "the wheel claims the stable ABI and holds modules of one Python version".to_owned();
-        cell.find(Phase::Install, Finding::new("abi3-not-kept", text, bound));
+    if wheel.name().abi.iter().all(|tag| tag == "abi3")
+        && let Some(finding) = stable_abi::broken_promise(&mut wheel, &installs)
+    {
+        cell.find(Phase::Install, finding);
     }
     Ok(Some(WheelAtHand {
         filename,
@@ -101,11 +100,6 @@ fn open(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<WheelAtHand>, Error
         entry_points: entry_points_of(&String::from_utf8_lossy(&entry_points)),
         metadata,
     }))
-}
-
-/// True for an extension module that only one version of Python loads, by its name.
-fn is_bound_to_one_python(path: &str) -> bool {
-    path.ends_with(".so") && path.contains(".cpython-")
 }
 
 /// Where a member of a wheel lands below site-packages (PEP 427); `None` for folders and what lands elsewhere.
@@ -156,14 +150,14 @@ pub(crate) fn install_inner(
     path: PathBuf,
 ) -> Result<Option<(WheelAtHand, Installation)>, Error> {
     let Some(wheel) = open(cell, path)? else { return Ok(None) };
-    let question = match runtime_question(cell, &wheel) {
+    let mut question = match runtime_question(cell, &wheel) {
         Ok(question) => question,
         Err(words) => {
             cell.fail(Phase::Install, Finding::new("invalid-metadata", words, Vec::new()));
             return Ok(None);
         }
     };
-    let (layers, wheels) = match cell.prepare(Purpose::Runtime, &[], &question)? {
+    let (layers, wheels) = match prepare_runtime(cell, &mut question)? {
         Prepared::Ready { layers, wheels } => (layers, wheels),
         Prepared::Impossible { words, limit } => {
             cell.impossible(Phase::Install, &question, &words, limit);
@@ -171,13 +165,13 @@ pub(crate) fn install_inner(
             return Ok(None);
         }
     };
-    let wheels = without_own(cell, wheels);
     cell.installed(&wheels, Purpose::Runtime);
     let Some(mut world) = put(cell, &wheel, &layers)? else {
         cell.phase(Phase::Install).status = Status::Failed;
         return Ok(None);
     };
     let files = written(cell, &world)?;
+    consistency::check(cell, &world, &wheel.metadata);
     cell.evidence.tested = Some(wheel.filename.clone());
     world.seal()?;
     Ok(Some((wheel, Installation { world, files, below: wheels })))
@@ -185,21 +179,29 @@ pub(crate) fn install_inner(
 
 /// What a wheel declares that it needs to run here; the error is what is wrong with its metadata.
 fn runtime_question(cell: &Cell<'_>, wheel: &WheelAtHand) -> Result<Question, String> {
-    let markers = &cell.job.environment.interpreter.markers;
-    let requirements = wheel.metadata.requirements(markers, &[]).map_err(|error| error.to_string())?;
-    // A release that requires itself, by way of its extras, is satisfied by what is installed here.
-    let own = cell.job.release.project.as_str();
-    let requirements = requirements
-        .iter()
-        .filter(|requirement| requirement.name.as_ref() != own)
-        .map(ToString::to_string)
-        .collect();
-    Ok(Question { requirements, ..Question::default() })
+    let (own, markers) = (&cell.job.release.project, &cell.job.environment.interpreter.markers);
+    let required = wheel.metadata.runtime(own, markers, &[]).map_err(|error| error.to_string())?;
+    Ok(Question { requirements: required.iter().map(ToString::to_string).collect(), ..Question::default() })
 }
 
-/// The wheels that are not the release's own.
-fn without_own(cell: &Cell<'_>, wheels: Vec<LockedWheel>) -> Vec<LockedWheel> {
-    wheels.into_iter().filter(|wheel| wheel.project != cell.job.release.project).collect()
+/// Makes ready what the release requires, itself left out, also where something that it requires requires it in turn.
+fn prepare_runtime(cell: &Cell<'_>, question: &mut Question) -> Result<Prepared, Error> {
+    let own = &cell.job.release.project;
+    let itself = std::slice::from_ref(own);
+    let mut prepared = cell.prepare(Purpose::Runtime, itself, question)?;
+    if let Prepared::Ready { wheels, .. } = &prepared
+        && wheels.iter().any(|wheel| wheel.project == *own && wheel.version != cell.version.to_string())
+        && !cell.job.release.tentative
+        && cell.job.replay.is_none()
+    {
+        // What requires the release is then installed beside this version of it, and no other.
+        question.constraints.push(format!("{own}=={}", cell.version));
+        prepared = cell.prepare(Purpose::Runtime, itself, question)?;
+    }
+    if let Prepared::Ready { wheels, .. } = &mut prepared {
+        wheels.retain(|wheel| wheel.project != *own);
+    }
+    Ok(prepared)
 }
 
 /// Installs the wheel, and nothing else, in a new world of these layers; `None` when the installer refuses it.

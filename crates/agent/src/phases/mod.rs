@@ -2,10 +2,12 @@
 
 pub(crate) mod again;
 pub(crate) mod build;
+mod consistency;
 pub(crate) mod fetch;
 pub(crate) mod import;
 pub(crate) mod install;
 pub(crate) mod running;
+mod stable_abi;
 pub(crate) mod test;
 pub(crate) mod trials;
 pub(crate) mod uninstall;

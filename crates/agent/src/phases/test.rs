@@ -12,7 +12,6 @@ use wheeltapper_recipe::{Absent, Plans};
 use wheeltapper_sandbox::Execution;
 
 use crate::{
-    agent::Prepared,
     cell::{self, Cell, WheelAtHand},
     error::Error,
     events::Events,
@@ -22,6 +21,7 @@ use crate::{
         install::Installation,
         running::run_once,
     },
+    prepare::Prepared,
     recipe::{self, Installs},
     resolve::{LockedWheel, Question},
     source::Source,
@@ -304,14 +304,9 @@ fn test_question(cell: &Cell<'_>, wheel: &WheelAtHand, plan: &TestPlan, below: &
     let own = &cell.job.release.project;
     let extras: Vec<_> = plan.extras.iter().filter_map(|extra| extra.parse().ok()).collect();
     let markers = &cell.job.environment.interpreter.markers;
-    let of_extras = wheel.metadata.requirements(markers, &extras).unwrap_or_default();
+    let of_extras = wheel.metadata.runtime(own, markers, &extras).unwrap_or_default();
     let mut requirements = plan.requirements.clone();
-    requirements.extend(
-        of_extras
-            .iter()
-            .filter(|requirement| requirement.name.as_ref() != own.as_str())
-            .map(ToString::to_string),
-    );
+    requirements.extend(of_extras.iter().map(ToString::to_string));
     let pins = below.iter().map(|wheel| format!("{}=={}", wheel.project, wheel.version));
     let constraints = pins.chain([format!("{own}=={}", cell.version)]).collect();
     Question { requirements, constraints, ..Question::default() }
