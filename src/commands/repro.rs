@@ -104,6 +104,8 @@ fn job(farm: &Farm, record: &Record) -> Result<Job, Failure> {
         options: record.options.clone(),
         // The plan is the stored one.
         overrides: Arc::new([]),
+        // Only a result that went on with the published wheel names it.
+        wheel_has_its_own: evidence.tested.is_none(),
         replay: if resolved {
             Some(Arc::new(Replay {
                 build: wheels("build")?,

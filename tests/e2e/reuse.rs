@@ -1,8 +1,9 @@
 //! Results are reused while their inputs are unchanged, and only then.
 
+use serde_json::{Value, json};
 use wheeltapper_testkit::{Fixture, build_sdist_of_version};
 
-use crate::support::lab;
+use crate::support::{Run, lab};
 
 #[test]
 fn the_same_command_again_reuses_every_result() {
@@ -74,4 +75,51 @@ fn a_dependency_that_changes_makes_its_dependents_run_again() {
         installed.iter().find(|one| one["project"] == "tap-namespace-package").expect("its requirement");
     assert_eq!(found["version"], "1.1");
     assert!(!run.record("tap-passes")["reused_from"].is_null());
+}
+
+#[test]
+fn after_a_failed_build_the_published_wheel_is_tapped_once() {
+    let lab = lab!();
+    let target = "tap-published-wheel-after-failed-build";
+    let of = |run: &Run, artifact: &str| {
+        run.records.iter().find(|record| record["artifact"] == artifact).expect("a record").clone()
+    };
+
+    let both = lab.run(&[target]);
+    assert_eq!(both.ends_with(0).records.len(), 2);
+    let (sdist, wheel) = (of(&both, "sdist"), of(&both, "wheel"));
+    assert_eq!((&sdist["outcome"], &sdist["tested"]), (&json!("build-failed"), &Value::Null));
+    assert_eq!(sdist["phases"]["test"]["reason"], "earlier-phase-failed");
+    assert_eq!((&wheel["outcome"], &wheel["tests"]["passed"]), (&json!("passed"), &json!(1)));
+    assert_eq!(wheel["tested"], wheel["distribution"]["filename"]);
+
+    // Alone, the sdist's cell goes on with the published wheel: what is stored does not tell that.
+    let alone = lab.run(&["--from", "sdist", target]);
+    let sdist = alone.ends_with(0).record(target);
+    assert!(sdist["reused_from"].is_null());
+    assert_eq!((&sdist["outcome"], &sdist["tested"]), (&json!("build-failed"), &wheel["tested"]));
+    assert_eq!(sdist["tests"]["passed"], 1);
+
+    let again = lab.run(&[target]);
+    assert!(again.ends_with(0).records.iter().all(|record| !record["reused_from"].is_null()));
+}
+
+#[test]
+fn a_requirement_whose_newest_release_has_only_an_sdist_is_built_as_an_installer_would() {
+    let lab = lab!();
+    let target = "tap-extra-of-itself";
+    let of = |run: &Run| {
+        let installed = run.ends_with(0).record(target)["installed"].as_array().expect("a list").clone();
+        installed.into_iter().find(|one| one["project"] == "tap-wheel-only").expect("its requirement")
+    };
+    let before = of(&lab.run(&[target]));
+    assert_eq!(before["version"], "1.0");
+    assert!(before["sha256"].is_string());
+
+    let folder = Fixture::named("wheel-only").expect("there is such a fixture").folder;
+    let newer = build_sdist_of_version(&folder, "2.0").expect("it can be built");
+    lab.index.publish(newer).expect("it names its project");
+    let after = of(&lab.run(&[target]));
+    assert_eq!(after["version"], "2.0", "the older wheel was taken in place of the newer sdist");
+    assert!(after["sha256"].is_null());
 }

@@ -120,6 +120,7 @@ impl Agent {
         };
         let wheel = match built {
             Some(wheel) => Some(wheel),
+            None if job.wheel_has_its_own => None,
             None => self.published_wheel(cell)?,
         };
         let Some(wheel) = wheel else {

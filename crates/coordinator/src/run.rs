@@ -119,6 +119,8 @@ pub fn plan(
     environment: &Arc<wheeltapper_agent::HostEnvironment>,
     options: &RunOptions,
 ) -> Vec<Cell> {
+    let (sdist, wheel) = (found.release.sdist.is_some(), found.release.wheel.is_some());
+    let has_own = wheel && matches!(options.artifacts, Artifacts::Auto | Artifacts::Both);
     let cell = |artifact, unsupported, then_wheel| Cell {
         job: Job {
             release: found.release.clone(),
@@ -127,11 +129,11 @@ pub fn plan(
             options: options.cell.clone(),
             overrides: options.recipes.of(&found.release.project, &found.release.version).into(),
             replay: None,
+            wheel_has_its_own: artifact == Artifact::Sdist && has_own,
         },
         unsupported,
         then_wheel,
     };
-    let (sdist, wheel) = (found.release.sdist.is_some(), found.release.wheel.is_some());
     if let Some(reason) = found.unsupported {
         let only_wheels = options.artifacts == Artifacts::Auto && !sdist;
         let as_wheel = options.artifacts == Artifacts::Wheel || only_wheels;
@@ -233,8 +235,18 @@ pub(crate) fn following(cell: Cell, record: &Record) -> Option<Cell> {
     if !wanted {
         return None;
     }
-    let job = Job { artifact: Artifact::Wheel, ..cell.job };
+    let job = Job { artifact: Artifact::Wheel, wheel_has_its_own: false, ..cell.job };
     Some(Cell { job, unsupported: None, then_wheel: false })
+}
+
+/// False for a result that stopped at its failed build because the published wheel had a cell of its own, where it has none
+/// now.
+fn tells_enough(known: &Record, job: &Job) -> bool {
+    let evidence = &known.evidence;
+    let built = evidence.phases.get(&Phase::Build).is_none_or(|report| report.status != Status::Failed);
+    let went_on = evidence.phases.get(&Phase::Install).is_some_and(|report| report.status != Status::Skipped);
+    let stopped = !built && !went_on;
+    job.artifact != Artifact::Sdist || job.wheel_has_its_own || job.release.wheel.is_none() || !stopped
 }
 
 /// What settles single cells: the same for a run and for a cycle.
@@ -346,6 +358,7 @@ impl Runner {
         let request = fingerprint::request(&cell.job, &self.options.index_date);
         if !self.options.fresh
             && let Some(known) = self.known(&request)?
+            && tells_enough(&known, &cell.job)
             && self.still_holds(&known)
         {
             let record = self.repeated(known, cell);
