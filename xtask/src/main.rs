@@ -8,6 +8,7 @@ mod command;
 mod counts;
 mod needs;
 mod skips;
+mod targets;
 mod test;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -36,6 +37,10 @@ cargo xtask bench --verdicts [OPTIONS]
     --jobs N             Cells at a time, instead of 1.
     --data DIR           Keep results there.
     --reuse              Stored results are good enough.
+
+cargo xtask check-targets [--strict] [TARGET …]
+    Whether the program compiles for Windows and macOS. Wants `rust-src`, or those targets' standard libraries.
+    --strict             Fail where a target cannot be checked here.
 ";
 
 fn main() -> ExitCode {
@@ -55,6 +60,14 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        Some("check-targets") => match targets::Options::parse(arguments) {
+            Ok(options) => targets::run(&options),
+            Err(wrong) => {
+                eprintln!("error: {wrong}\n\n{HELP}");
+                ExitCode::from(2)
+            }
+        },
+        Some(targets::STAND_IN) => targets::stand_in(arguments),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             ExitCode::SUCCESS
