@@ -70,6 +70,34 @@ pub enum Command {
     /// Walk all projects in turn: run what is due, bring the site up to date, write letters
     #[command(after_help = CYCLE_EXAMPLES)]
     Cycle(Box<CycleArguments>),
+    /// Explain a stored result in plain words: what happened, why, whose fault, and what can be done
+    Explain {
+        /// The project.
+        project: String,
+        /// The environment, as `env list` names it.
+        environment: String,
+        /// Which cell, where there are two: sdist or wheel.
+        #[arg(long, value_name = "ARTIFACT")]
+        from: Option<wheeltapper_core::Artifact>,
+    },
+    /// Failures that have the same cause, those that hold up most people first
+    Clusters {
+        /// Only those of this run, instead of the newest result of each cell.
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+        /// How many are shown.
+        #[arg(long, value_name = "N", default_value_t = 25)]
+        top: usize,
+    },
+    /// Judge stored results again by today's rules, and show what changes
+    Reclassify {
+        /// Only those of this run, instead of all.
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+        /// Show what would change, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Write a static site of what is stored
     Report {
         /// The folder to write; what is in it is replaced file by file.

@@ -49,6 +49,13 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Failure> {
             commands::repro::repro(&paths()?, &project, &environment, from, &sandbox)
         }
         Command::Cycle(cycle) => commands::cycle::cycle(&paths()?, &cycle),
+        Command::Explain { project, environment, from } => {
+            commands::explain::explain(&paths()?, &project, &environment, from)
+        }
+        Command::Clusters { run, top } => commands::clusters::clusters(&paths()?, run.as_deref(), top),
+        Command::Reclassify { run, dry_run } => {
+            commands::reclassify::reclassify(&paths()?, run.as_deref(), dry_run)
+        }
         Command::Report { out } => commands::report::report(&paths()?, &out),
         Command::Doctor { sandbox } => commands::doctor::doctor(&paths()?, &sandbox),
         Command::Completions { shell } => commands::completions::completions(shell),

@@ -1,13 +1,16 @@
 //! One file a subcommand.
 
 pub mod again;
+pub mod clusters;
 pub mod completions;
 pub mod cycle;
 pub mod doctor;
 pub mod env;
+pub mod explain;
 pub mod log;
 pub mod overrides;
 pub mod recipe;
+pub mod reclassify;
 pub mod report;
 pub mod repro;
 pub mod run;

@@ -41,6 +41,12 @@ words! {
         VersionFromVcs = "version-from-vcs",
         /// The source is Python 2 only.
         Python2Syntax = "python2-syntax",
+        /// A file does not parse on this interpreter.
+        InvalidSyntax = "invalid-syntax",
+        /// It wants another operating system.
+        NeedsOtherPlatform = "needs-other-platform",
+        /// It only says that it has been given up, or replaced by another project.
+        Placeholder = "placeholder",
         /// The build wants the network.
         BuildNeedsNetwork = "build-needs-network",
         /// The build backend fails in a way that no other id names.
@@ -57,6 +63,8 @@ words! {
         BrokenEntryPoint = "broken-entry-point",
         /// The wheel's tags do not say what it holds.
         BadWheelTag = "bad-wheel-tag",
+        /// It imports a module of its own that it does not ship.
+        MissingOwnModule = "missing-own-module",
         /// An imported module belongs to a distribution that is not declared.
         UndeclaredDependency = "undeclared-dependency",
         /// A shared library cannot be loaded.
@@ -107,6 +115,12 @@ words! {
         SegmentationFault = "segmentation-fault",
         /// Signal 6.
         Abort = "abort",
+        /// The file cannot be had although the index answered.
+        Unfetchable = "unfetchable",
+        /// The archive cannot be unpacked.
+        InvalidArchive = "invalid-archive",
+        /// The wheel would write outside of the environment.
+        PathEscape = "path-escape",
         /// No rule names it.
         Unclassified = "unclassified",
         /// Files of the release stayed behind.
@@ -172,6 +186,17 @@ pub struct Dependency {
     pub version: Option<String>,
 }
 
+impl Cause {
+    /// True when a rule or a structured signal names it; false for what is left by elimination.
+    pub fn is_classified(&self) -> bool {
+        match self.id {
+            CauseId::Unclassified => self.blame == Blame::Recipe,
+            CauseId::BuildBackendError | CauseId::UninstallError => self.confidence != Confidence::Low,
+            _ => true,
+        }
+    }
+}
+
 /// Why a cell failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
@@ -187,6 +212,9 @@ pub struct Cause {
     pub title: String,
     /// A sentence with the particulars, e.g. the module's name.
     pub detail: String,
+    /// The particular thing: the module, header, tool or name; null where there is none.
+    #[serde(default)]
+    pub subject: Option<String>,
     /// The decisive line first.
     pub evidence: Vec<EvidenceLine>,
     /// How sure.

@@ -3,18 +3,22 @@
 
 mod words;
 
+pub mod advice;
 pub mod build_system;
 pub mod cause;
 pub mod classify;
 pub mod consistency;
 pub mod contact;
+pub mod cluster;
 pub mod cycle;
+pub mod difference;
 pub mod digest;
 pub mod environment;
 pub mod evidence;
 pub mod fix;
 pub mod incomplete;
 pub mod metadata;
+pub mod modules;
 pub mod next_step;
 pub mod options;
 pub mod outcome;

@@ -21,7 +21,8 @@ pub use markdown::markdown;
 pub use measures::{bytes, seconds};
 pub use site::{Mode, Report, ReportFile, ReportOptions, cell_log_path, project_path};
 pub use terminal::{
-    Ground, Need, PlanView, RecipeView, Unused, matrix, reasons, recipe_text, record_text, summary,
+    Ground, Need, PlanView, RecipeView, Surroundings, Unused, clusters, explain, matrix, reasons,
+    recipe_text, record_text, summary, unclassified_share,
 };
 pub use text::visible;
 

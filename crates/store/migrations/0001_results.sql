@@ -9,7 +9,7 @@ CREATE TABLE run (
     counts  TEXT                       -- a JSON object: outcome -> cells
 ) STRICT, WITHOUT ROWID;
 
--- Append only: a row is never updated or deleted. `run` is no foreign key: results may come from elsewhere.
+-- Append only: nothing is deleted, and nothing updated but the verdict, when newer rules judge the same evidence. `run` is no foreign key: results may come from elsewhere.
 CREATE TABLE result (
     number      INTEGER PRIMARY KEY,   -- order of arrival
     id          TEXT NOT NULL UNIQUE,

@@ -14,6 +14,7 @@ mod cycles;
 mod error;
 mod filesystem;
 mod logs;
+mod rejudge;
 mod results;
 mod runs;
 mod schema;
@@ -33,6 +34,7 @@ use sqlx::{
 
 pub use cycles::{Decision, Settled, StoredCell};
 pub use error::Error;
+pub use rejudge::ResultPages;
 pub use results::{Filter, LatestPages, Recorded, Summary};
 pub use runs::Run;
 

@@ -380,7 +380,7 @@ impl FilterColumns {
     }
 }
 
-fn pack_record(record: &Record) -> Result<Vec<u8>, Error> {
+pub(crate) fn pack_record(record: &Record) -> Result<Vec<u8>, Error> {
     let json = serde_json::to_vec(record).map_err(|error| Error::unreadable(&record.id, error))?;
     zstd::bulk::compress(&json, logs::LEVEL).map_err(|error| Error::unreadable(&record.id, error))
 }

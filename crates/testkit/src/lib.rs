@@ -3,6 +3,7 @@
 //! and misbehaves on demand. No room depends on it outside its tests.
 
 mod archive;
+pub mod corpus;
 pub mod expected;
 pub mod fake_index;
 mod fixture;

@@ -232,6 +232,7 @@ pub fn test_failed(project: &str, version: &str, environment: &str, python: &str
         dependency: Some(Dependency { project: "chardet".to_owned(), version: Some("6.0.0".to_owned()) }),
         title: "chardet no longer offers `__version__`".to_owned(),
         detail: "2 of 599 tests fail because `chardet` 6.0.0 has no attribute `__version__`.".to_owned(),
+        subject: None,
         evidence: vec![EvidenceLine {
             phase: Phase::Test,
             line: 2501,
@@ -276,6 +277,7 @@ pub fn build_failed(project: &str, version: &str, environment: &str, python: &st
         dependency: None,
         title: "the header ffi.h is missing".to_owned(),
         detail: "The compiler does not find `ffi.h`; Debian has it in libffi-dev.".to_owned(),
+        subject: None,
         evidence: vec![
             EvidenceLine {
                 phase: Phase::Build,
@@ -328,6 +330,7 @@ fn timed_out(project: &str, version: &str, environment: &str, python: &str) -> L
         dependency: None,
         title: "2 files stayed behind".to_owned(),
         detail: "Its RECORD does not list them.".to_owned(),
+        subject: None,
         evidence: vec![EvidenceLine { phase: Phase::Uninstall, line: 0, text: "bin/f2py".to_owned() }],
         confidence: Confidence::High,
     });
@@ -367,6 +370,7 @@ pub fn hostile() -> Logged {
         dependency: None,
         title: evil.to_owned(),
         detail: evil.to_owned(),
+        subject: None,
         evidence: vec![EvidenceLine { phase: Phase::Import, line: 1, text: evil.to_owned() }],
         confidence: Confidence::Low,
     });

@@ -19,6 +19,7 @@ pub fn record(id: &str, project: &str, environment: &str, outcome: Outcome, seco
         dependency: None,
         title: "missing header ffi.h".to_owned(),
         detail: "the compiler does not find `ffi.h`".to_owned(),
+        subject: None,
         evidence: vec![EvidenceLine { phase: Phase::Build, line: 88, text: "fatal error: ffi.h".to_owned() }],
         confidence: Confidence::High,
     });
