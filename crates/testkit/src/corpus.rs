@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use wheeltapper_core::{
-    Artifact, Blame, CauseId, Environment, Evidence, FailingTest, Finding, Limit, Phase, PhaseReport, Record,
-    Sha256, Status, TestCounts,
-    evidence::{ImportResult, Installed, Selected},
+    Artifact, Blame, CauseId, Evidence, FailingTest, Finding, Limit, Phase, PhaseReport, Record, Sha256,
+    Status, TestCounts, evidence::ImportResult,
 };
 
 /// How many lines around the decisive one, and how many of the log's end, a new case keeps at first.
@@ -199,21 +199,28 @@ impl Case {
         }
     }
 
-    /// The evidence of a cell that ended so.
+    /// The evidence of a cell that ended so. Made by way of its JSON, as a stored record is read: fields that come later have
+    /// their defaults.
     pub fn evidence(&self) -> Evidence {
-        let import = |module: &String| ImportResult {
-            module: module.clone(),
-            status: if self.not_imported.contains(module) { Status::Failed } else { Status::Passed },
-            decides: true,
-        };
         let mut modules: Vec<&String> = self.not_imported.iter().chain(&self.modules).collect();
         modules.dedup();
-        let installed = self.installed.iter().filter_map(|text| {
-            let mut words = text.split(' ');
-            let purpose = words.next()?.to_owned();
-            let project = words.next()?.parse().ok()?;
-            Some(Installed { project, version: words.next()?.to_owned(), sha256: None, purpose })
-        });
+        let imports: Vec<_> = modules
+            .into_iter()
+            .map(|module| {
+                let status = if self.not_imported.contains(module) { Status::Failed } else { Status::Passed };
+                json!({"module": module, "status": status, "decides": true})
+            })
+            .collect();
+        let installed: Vec<_> = self
+            .installed
+            .iter()
+            .filter_map(|text| match text.split(' ').collect::<Vec<_>>()[..] {
+                [purpose, project, version] => {
+                    Some(json!({"project": project, "version": version, "sha256": null, "for": purpose}))
+                }
+                _ => None,
+            })
+            .collect();
         let failing: Vec<FailingTest> = self
             .failing
             .iter()
@@ -242,48 +249,22 @@ impl Case {
                 .collect(),
             ..PhaseReport::bare(Status::Failed)
         };
-        Evidence {
-            project: self.project.parse().unwrap_or_else(|_| "unnamed".parse().expect("a plain name parses")),
-            version: self.version.clone(),
-            artifact: self.artifact,
-            selected: Selected { newest: None, why: "pinned".to_owned() },
-            requires_python: None,
-            yanked: false,
-            project_status: None,
-            environment: environment(&self.python),
-            distribution: None,
-            build: None,
-            wheel: None,
-            tested: None,
-            phases: BTreeMap::from([(self.phase, report)]),
-            imports: modules.into_iter().map(import).collect(),
-            test_plan: None,
-            tests,
-            attempts: Vec::new(),
-            fix: None,
-            leftovers: Vec::new(),
-            foreign_writes: Vec::new(),
-            installed: installed.collect(),
-            classifiers: Vec::new(),
-            unsupported: None,
-            untested: None,
-            farm_error: None,
-        }
-    }
-}
-
-fn environment(python: &str) -> Environment {
-    Environment {
-        name: "corpus".to_owned(),
-        os: "linux".to_owned(),
-        platform: "debian 12".to_owned(),
-        arch: "x86_64".to_owned(),
-        libc: None,
-        implementation: "cpython".to_owned(),
-        python: python.to_owned(),
-        installer: "uv".to_owned(),
-        digest: Sha256::of(b"corpus"),
-        limits: wheeltapper_core::environment::Containment::default(),
+        let digest = Sha256::of(b"corpus");
+        let evidence = json!({
+            "project": self.project, "version": self.version, "artifact": self.artifact,
+            "selected": {"newest": null, "why": "pinned"}, "requires_python": null, "yanked": false,
+            "project_status": null,
+            "environment": {
+                "name": "corpus", "os": "linux", "platform": "debian 12", "arch": "x86_64", "libc": null,
+                "implementation": "cpython", "python": self.python, "installer": "uv", "digest": digest,
+                "limits": {"sandbox": "full", "cgroup": "v2", "network": "index-only", "privileged": false},
+            },
+            "distribution": null, "build": null, "wheel": null, "tested": null,
+            "phases": {self.phase.as_str(): report}, "imports": imports, "test_plan": null, "tests": tests,
+            "leftovers": [], "foreign_writes": [], "installed": installed, "classifiers": [],
+            "unsupported": null, "untested": null, "farm_error": null,
+        });
+        serde_json::from_value(evidence).expect("evidence of the first schema is read for good")
     }
 }
 

@@ -151,7 +151,7 @@ impl Page {
         }
         self.text.push('\n');
         for line in lines {
-            let shown = one_line(line, columns);
+            let shown = cut(&visible(line), columns);
             let shown =
                 if line.starts_with('>') { self.paint.strong(&shown) } else { self.paint.faint(&shown) };
             self.text.push_str(&format!("    {shown}\n"));
