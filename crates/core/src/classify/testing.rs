@@ -113,7 +113,7 @@ pub(super) fn cause_of(
     Some((found, vec![EvidenceLine { phase: Phase::Test, line, text }]))
 }
 
-/// The cause that more than half of the failing tests have in common: how many they are, and the first of them.
+/// The cause that at least half of the failing tests have in common: how many they are, and the first of them.
 fn common<'a>(evidence: &Evidence, tests: &'a TestCounts) -> Option<(Found, usize, &'a FailingTest)> {
     let mut kinds: BTreeMap<CauseId, (Found, usize, &FailingTest)> = BTreeMap::new();
     for test in &tests.failing {
@@ -122,7 +122,10 @@ fn common<'a>(evidence: &Evidence, tests: &'a TestCounts) -> Option<(Found, usiz
             kind.1 += 1;
         }
     }
-    kinds.into_values().find(|(_, count, _)| count * 2 > tests.failing.len())
+    kinds
+        .into_values()
+        .max_by_key(|(_, count, _)| *count)
+        .filter(|(_, count, _)| count * 2 >= tests.failing.len())
 }
 
 fn of_message(evidence: &Evidence, test: &FailingTest) -> Option<Found> {
