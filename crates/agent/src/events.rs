@@ -2,7 +2,7 @@
 //! line can only speak about the package itself, and no line can turn a bad exit status into a pass.
 
 use serde::Deserialize;
-use wheeltapper_core::{FailingTest, Runner, TestCounts};
+use wheeltapper_core::{FailingTest, Runner, TestCounts, TestPlan};
 
 /// The most failing tests that a record lists.
 const MOST_FAILING: usize = 500;
@@ -17,6 +17,57 @@ pub(crate) struct Events {
     pub begun: bool,
     /// True when the runner came to its end.
     pub finished: bool,
+    /// True when a script that says nothing of its tests was counted as one.
+    pub as_one: bool,
+}
+
+impl Events {
+    /// Adds what only the log of a run can tell: the error that stopped pytest before it collected anything, and how a script
+    /// ended that prints no counts.
+    pub(crate) fn complete(&mut self, log: &str, plan: &TestPlan, ended_well: bool) {
+        if self.counts.ran() + self.counts.skipped > 0 || !self.counts.failing.is_empty() || self.begun {
+            return;
+        }
+        match plan.runner {
+            Runner::Pytest if !ended_well => {
+                if let Some(message) = stopped_by(log) {
+                    count(&mut self.counts, "pytest".to_owned(), "error", None, message.to_owned());
+                }
+            }
+            Runner::Script => self.count_script(log, plan, ended_well),
+            Runner::Pytest | Runner::Unittest | Runner::Django | Runner::Trial | Runner::Zope => {}
+        }
+    }
+
+    /// A script that checks things by itself is one test: its exit status says how that went. Not where it prints counts
+    /// of tests that nobody heard of, nor where it did not come so far as to check anything.
+    fn count_script(&mut self, log: &str, plan: &TestPlan, ended_well: bool) {
+        let lines = || log.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("$ "));
+        let last = lines().last().unwrap_or("").trim();
+        let unstarted = ["ModuleNotFoundError: ", "usage: ", "python: can't open file"];
+        let counts = |line: &str| {
+            line.strip_prefix("Ran ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        if lines().any(counts) || (!ended_well && unstarted.iter().any(|start| last.starts_with(start))) {
+            return;
+        }
+        let outcome = if ended_well { "passed" } else { "failed" };
+        count(&mut self.counts, plan.command.join(" "), outcome, None, last.to_owned());
+        self.as_one = true;
+    }
+}
+
+/// The error that pytest ended with before it collected: of its own code and plugins, or of a `conftest.py`.
+fn stopped_by(log: &str) -> Option<&str> {
+    let names_class = |line: &&str| {
+        let class = line.split(": ").next().unwrap_or("");
+        line.contains(": ")
+            && ["Error", "Exception", "Warning"].iter().any(|end| class.ends_with(end))
+            && class.chars().all(|c| c.is_alphanumeric() || "._".contains(c))
+    };
+    let after =
+        |mark: &'static str| log.lines().filter_map(move |line| Some(line.strip_prefix(mark)?.trim()));
+    after("INTERNALERROR> ").filter(names_class).last().or_else(|| after("E   ").filter(names_class).last())
 }
 
 #[derive(Debug, Deserialize)]
@@ -29,7 +80,7 @@ enum Event {
 }
 
 /// Reads the reporters' lines; for runners that have none, the counts that unittest prints at the end of `log`.
-pub(crate) fn read_events(bytes: &[u8], log: std::borrow::Cow<'_, str>, runner: Runner) -> Events {
+pub(crate) fn read_events(bytes: &[u8], log: &str, runner: Runner) -> Events {
     let mut events = Events::default();
     for line in String::from_utf8_lossy(bytes).lines() {
         match serde_json::from_str::<Event>(line) {
@@ -45,8 +96,8 @@ pub(crate) fn read_events(bytes: &[u8], log: std::borrow::Cow<'_, str>, runner: 
     let heard = events.counts.ran() + events.counts.skipped;
     let printed = match runner {
         // Layers that cannot be torn down run in processes of their own, which the reporter does not hear.
-        Runner::Zope => zope_counts(&log),
-        Runner::Django | Runner::Trial | Runner::Script if heard == 0 => printed_counts(&log),
+        Runner::Zope => zope_counts(log),
+        Runner::Django | Runner::Trial | Runner::Script if heard == 0 => printed_counts(log),
         Runner::Django | Runner::Trial | Runner::Script | Runner::Pytest | Runner::Unittest => return events,
     };
     // A suite's own words are no proof that tests ran: they are believed against itself, and beside tests that were heard.
@@ -152,7 +203,7 @@ not json
 {"event": "test", "id": "c", "outcome": "xfailed", "seconds": null, "message": ""}
 {"event": "deselected", "count": 7}
 {"event": "finish", "exit": 1}"#;
-        let events = read_events(text, "".into(), Runner::Pytest);
+        let events = read_events(text, "", Runner::Pytest);
         let counts = &events.counts;
         assert_eq!((counts.passed, counts.failed, counts.xfailed, events.deselected), (1, 1, 1, 7));
         assert_eq!(counts.failing[0].message, "assert 1 == 2");
@@ -163,16 +214,69 @@ not json
     fn reads_what_unittest_prints() {
         let log =
             "....\nRan 12 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=3, expected failures=1)\n";
-        let counts = read_events(b"", log.into(), Runner::Django).counts;
+        let counts = read_events(b"", log, Runner::Django).counts;
         assert_eq!((counts.passed, counts.failed, counts.errors), (5, 1, 2));
         assert_eq!((counts.skipped, counts.xfailed), (3, 1));
         let zope = "  Ran 3 tests with 1 failures, 0 errors and 0 skipped in 0.1 seconds.\nTearing down\n";
         let counts = zope_counts(zope);
         assert_eq!((counts.passed, counts.failed), (2, 1));
         let total = format!("{zope}Total: 7 tests, 2 failures, 1 errors and 1 skipped in 2.580 seconds.\n");
-        let counts = read_events(b"", total.into(), Runner::Zope).counts;
+        let counts = read_events(b"", &total, Runner::Zope).counts;
         assert_eq!((counts.passed, counts.failed, counts.errors, counts.skipped), (3, 2, 1, 1));
-        let none = read_events(b"", "Ran 0 tests in 0.0s\n\nOK\n".into(), Runner::Django).counts;
+        let none = read_events(b"", "Ran 0 tests in 0.0s\n\nOK\n", Runner::Django).counts;
         assert_eq!(none.ran(), 0);
+    }
+
+    fn completed(runner: Runner, log: &str, ended_well: bool) -> Events {
+        let plan = TestPlan {
+            runner,
+            command: vec!["python".into(), "check.py".into()],
+            directory: ".".into(),
+            working: wheeltapper_core::plan::Working::SourceTree,
+            environment: Default::default(),
+            requirements: Vec::new(),
+            extras: Vec::new(),
+            source: "sdist".into(),
+            expected_tests: None,
+            deselected: Vec::new(),
+            system_packages: Vec::new(),
+            timeout_s: None,
+            why: Vec::new(),
+        };
+        let mut events = read_events(b"", log, runner);
+        events.complete(log, &plan, ended_well);
+        events
+    }
+
+    #[test]
+    fn what_stops_pytest_before_it_collects_is_an_error() {
+        let log = "$ pytest\nINTERNALERROR>   File \"x.py\", line 9\nINTERNALERROR> pytest.PytestRemovedIn10Warning: config.inicfg is deprecated, use y.\nINTERNALERROR> See https://docs\n";
+        let counts = completed(Runner::Pytest, log, false).counts;
+        assert_eq!(
+            (counts.errors, counts.failing[0].message.split(':').next()),
+            (1, Some("pytest.PytestRemovedIn10Warning"))
+        );
+        let log = "ImportError while loading conftest 'x'.\ntests/conftest.py:1: in <module>\nE   ModuleNotFoundError: No module named 'y'\n";
+        assert_eq!(
+            completed(Runner::Pytest, log, false).counts.failing[0].message,
+            "ModuleNotFoundError: No module named 'y'"
+        );
+        assert!(completed(Runner::Pytest, "collected 0 items\n", false).counts.failing.is_empty());
+    }
+
+    #[test]
+    fn a_script_without_counts_is_one_test() {
+        let passed = completed(Runner::Script, "$ python check.py\n36 tests run successful\n", true);
+        assert!(passed.as_one && passed.counts.passed == 1);
+        let failed = completed(Runner::Script, "Traceback\nAssertionError: 1 != 2\n", false);
+        assert_eq!(
+            (failed.counts.failed, failed.counts.failing[0].message.as_str()),
+            (1, "AssertionError: 1 != 2")
+        );
+        for (log, well) in
+            [("Ran 0 tests in 0.1s\n\nOK\n", true), ("ModuleNotFoundError: No module named 'x'\n", false)]
+        {
+            assert_eq!(completed(Runner::Script, log, well).counts.ran(), 0);
+        }
     }
 }

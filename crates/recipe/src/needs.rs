@@ -12,7 +12,7 @@ use crate::{
     knowledge::{Implies, is_stdlib, plugin, providers},
     pytest_config::{PytestConfig, default_patterns, matches},
     python::facts::top,
-    requirement::{List, Placed, Specifier, specifier},
+    requirement::{List, Placed, Specifier, specifier, without_pin},
     survey::{Survey, TestFile},
     tree::file_name,
 };
@@ -142,10 +142,24 @@ const NOSE_ENDS: (u32, u32) = (3, 10);
 
 /// Works out the requirements for a runner.
 pub(crate) fn needs(basis: &Basis, tool: Tool, preferred: Option<&str>) -> Needs {
+    with_lists(basis, tool, &choose(basis, preferred))
+}
+
+/// What a runner needs at the least: itself, the plugins that are used and what the tests import, of whatever version.
+pub(crate) fn least(basis: &Basis, tool: Tool) -> Needs {
+    let mut needs = with_lists(basis, tool, &[]);
+    for requirement in &mut needs.requirements {
+        if let Some(text) = without_pin(requirement) {
+            *requirement = text;
+        }
+    }
+    needs
+}
+
+fn with_lists(basis: &Basis, tool: Tool, chosen: &[&Declaration]) -> Needs {
     let mut needs = Needs::default();
     let runs_pytest = tool == Tool::Pytest;
-    let chosen = choose(basis, preferred);
-    for declaration in &chosen {
+    for declaration in chosen {
         needs.take(basis, declaration);
     }
     for requirement in &basis.about.runtime_requirements {

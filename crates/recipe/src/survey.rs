@@ -126,6 +126,12 @@ const TEMPLATES: &[&str] = &[
     "boilerplate",
 ];
 
+/// True for a folder's name whose content is nobody's tests here: others' code, what was built, and what is hidden,
+/// where pytest does not look either.
+fn is_never_tests(name: &str) -> bool {
+    NOT_OURS.contains(&name) || name.ends_with(".egg-info") || name.starts_with('.')
+}
+
 /// True for a folder's name that says: tests.
 pub(crate) fn is_test_folder(name: &str) -> bool {
     matches!(
@@ -172,9 +178,7 @@ impl Survey {
         let installed: BTreeSet<&str> = about.installed_files.iter().map(String::as_str).collect();
         let mut candidates: Vec<(u8, &str, u64)> = Vec::new();
         for (path, size) in reader.files() {
-            if !path.ends_with(".py")
-                || parent(path).split('/').any(|part| NOT_OURS.contains(&part) || part.ends_with(".egg-info"))
-            {
+            if !path.ends_with(".py") || parent(path).split('/').any(is_never_tests) {
                 continue;
             }
             let name = file_name(path);
@@ -431,6 +435,7 @@ mod tests {
                 ("tests/testutils.py", TEST),
                 ("examples/x/tests/test_e.py", TEST),
                 ("docs/test_d.py", TEST),
+                (".ai/tests/test_h.py", TEST),
             ],
             &["p"],
             &["p/__init__.py", "p/tests/test_in.py"],

@@ -143,6 +143,8 @@ fn unittest_is_the_alternative_and_first_where_pytest_cannot_collect() {
 
 #[test]
 fn the_source_tree_never_hides_a_compiled_part() {
+    let files = [FLAT, ("test/__init__.py", ""), ("test/test_a.py", PYTEST)];
+    assert_eq!(release(&files).command(), "source-tree: pytest --import-mode=importlib test");
     let files = [FLAT, ("p/_speed.c", ""), ("tests/test_a.py", PYTEST)];
     assert_eq!(release(&files).native().command(), "source-tree: pytest tests");
     let files = [FLAT, ("tests/__init__.py", ""), ("tests/test_a.py", PYTEST)];
@@ -284,6 +286,38 @@ fn pins_have_an_alternative_without_them() {
     assert_eq!(plans.plans[0].requirements[0], "a==1");
     assert_eq!(plans.plans[1].requirements, ["a", "b[x] ; python_full_version >= '3'", "pytest", "d>=1"]);
     assert_eq!(plans.plans[0].command, plans.plans[1].command);
+    assert_eq!(
+        (&plans.plans[2].command, &plans.plans[2].requirements[..]),
+        (&plans.plans[0].command, &["pytest".to_owned()][..])
+    );
+}
+
+#[test]
+fn a_script_that_runs_the_tests_by_itself_is_run() {
+    let script = "import p\ndef test_one(filename): pass\nif __name__ == '__main__':\n    p.check()\n";
+    let files = [SRC, ("run_tests.py", script), ("testsuite/a.py", "def testNot(): pass\n")];
+    assert_eq!(release(&files).command(), "source-tree: python run_tests.py");
+    let with_pytest = [SRC, ("run_tests.py", script), ("tests/test_a.py", PYTEST)];
+    assert_eq!(release(&with_pytest).command(), "source-tree: pytest run_tests.py tests");
+}
+
+#[test]
+fn what_tox_collects_of_a_configured_suite_is_collected() {
+    let tox = ("tox.ini", "[testenv]\ncommands =\n  pytest -v tests/unit {posargs}\n");
+    let unit = ("tests/unit/test_a.py", PYTEST);
+    let files = [SRC, CONFIG, tox, unit, ("tests/functional/test_b.py", PYTEST)];
+    assert_eq!(release(&files).command(), "source-tree: pytest tests/unit");
+    let more = "def test_a(): pass\ndef test_b(): pass\ndef test_c(): pass\n";
+    let files = [SRC, CONFIG, tox, unit, ("tests/functional/test_b.py", more)];
+    assert_eq!(release(&files).command(), "source-tree: pytest");
+}
+
+#[test]
+fn testpaths_that_are_gone_give_way_to_the_folders_of_tests() {
+    let config = ("pytest.ini", "[pytest]\ntestpaths = test\n");
+    let files = [SRC, config, ("src/tests/test_a.py", PYTEST), ("examples/test_b.py", PYTEST)];
+    assert_eq!(release(&files).command(), "source-tree: pytest src/tests");
+    assert_eq!(release(&[SRC, config, ("test/test_a.py", PYTEST)]).command(), "source-tree: pytest");
 }
 
 #[test]

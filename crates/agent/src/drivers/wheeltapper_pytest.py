@@ -62,11 +62,20 @@ class Reporter(object):
 def message(report):
     crash = getattr(getattr(report, "longrepr", None), "reprcrash", None)
     text = getattr(crash, "message", None)
+    # Of an exception that was raised from another one, what came first says more.
+    chain = getattr(getattr(report, "longrepr", None), "chain", None) or []
+    first = getattr(chain[0][1], "message", None) if len(chain) > 1 else None
+    if text and first:
+        return "%s <- %s" % (one_line(text)[:250], one_line(first)[:240])
     if not text:
         lines = [line for line in str(report.longrepr or "").splitlines() if line.strip()]
         marked = [line[1:].strip() for line in lines if line.startswith("E ")]
         text = marked[-1] if marked else (lines[-1] if lines else "")
-    return text.strip().split("\n")[0][:500]
+    return one_line(text)[:500]
+
+
+def one_line(text):
+    return text.strip().split("\n")[0]
 
 
 if os.environ.get("PYTEST_PLUGINS") == "wheeltapper_pytest":

@@ -81,6 +81,7 @@ pub(crate) fn import(
     let text = world.read(Path::new("report/imports.txt"), 4 << 20).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<Line<'_>> = text.lines().filter_map(|line| Line::parse(line, &names)).collect();
+    let modules = optional_aside(cell, wheel, modules, &lines);
     judge(cell, &modules, &lines);
     // A script that hangs or floods is reported, never fatal: a limit counts where a module that decides was not reached.
     if cell.phase(Phase::Import).status == Status::Passed && execution.limit.take().is_some() {
@@ -96,6 +97,55 @@ pub(crate) fn import(
     installation.world.seal()?;
     cell.end(Phase::Import);
     Ok(())
+}
+
+/// The modules, of which those no longer decide that fail for want of what an extra of the release declares: they are there
+/// for who asks for that extra. Unless none imports.
+fn optional_aside(
+    cell: &Cell<'_>,
+    wheel: &WheelAtHand,
+    modules: Vec<(String, bool)>,
+    lines: &[Line<'_>],
+) -> Vec<(String, bool)> {
+    let passed = |module: &str| {
+        lines.iter().any(|line| line.kind == "module" && line.name == module && line.status == 0 && line.done)
+    };
+    if !modules.iter().any(|(module, decides)| *decides && passed(module)) {
+        return modules;
+    }
+    let log = cell.logs.get(&Phase::Import).map_or(&[][..], Vec::as_slice);
+    let log = String::from_utf8_lossy(log);
+    let optional = |module: &str| {
+        let header = format!("==> import {module}");
+        let told = log.lines().skip_while(|line| *line != header).skip(1);
+        let told = told.take_while(|line| !line.starts_with("==> "));
+        missing_modules(told).any(|missing| is_of_extra(missing, &wheel.metadata))
+    };
+    let aside = |(module, decides): (String, bool)| {
+        let decides = decides && (passed(&module) || !optional(&module));
+        (module, decides)
+    };
+    modules.into_iter().map(aside).collect()
+}
+
+/// The top-level modules that a traceback says are not there.
+fn missing_modules<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+    lines.filter_map(|line| {
+        let (_, name) = line.split_once("ModuleNotFoundError: No module named '")?;
+        name.split(['.', '\'']).next()
+    })
+}
+
+/// True when a requirement of an extra is called like this module: the same, or a longer name that starts with it.
+fn is_of_extra(module: &str, metadata: &Metadata) -> bool {
+    let module = module.to_ascii_lowercase().replace('_', "-");
+    let of_extra = |text: &&String| text.split_once(';').is_some_and(|(_, marker)| marker.contains("extra"));
+    metadata.requires_dist.iter().filter(of_extra).any(|text| {
+        let name =
+            text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).next().unwrap_or("");
+        let name = name.to_ascii_lowercase().replace(['_', '.'], "-");
+        name == module || name.strip_prefix(&module).is_some_and(|rest| rest.starts_with('-'))
+    })
 }
 
 fn judge(cell: &mut Cell<'_>, modules: &[(String, bool)], lines: &[Line<'_>]) {
@@ -170,7 +220,8 @@ pub(crate) fn modules(metadata: &Metadata, installs: &[String]) -> Vec<(String, 
 /// what nothing else is there for.
 fn is_stray(name: &str) -> bool {
     let mut parts = name.split('.');
-    parts.next().is_some_and(|top| STRAY.contains(&top))
+    let of_tests = |top: &str| STRAY.contains(&top) || top.ends_with("_test") || top.ends_with("_tests");
+    parts.next().is_some_and(of_tests)
         || parts.any(|part| matches!(part, "test" | "tests" | "conftest") || part.starts_with("test_"))
 }
 
@@ -223,6 +274,19 @@ mod tests {
     fn names(paths: &[&str]) -> Vec<(String, bool)> {
         let installs: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
         modules(&Metadata::default(), &installs)
+    }
+
+    #[test]
+    fn what_an_extra_declares_is_known_by_its_module() {
+        let metadata = Metadata::parse(
+            "Name: a\nRequires-Dist: six\nRequires-Dist: Ibis_Framework>=2; extra == 'sql'\n\
+             Requires-Dist: dask[array] (>1) ; extra == 'all'\n",
+        );
+        let log = ["ModuleNotFoundError: No module named 'ibis.expr'", "KeyError: 'x'"];
+        let missing: Vec<&str> = missing_modules(log.into_iter()).collect();
+        assert_eq!(missing, ["ibis"]);
+        let known = ["ibis", "dask", "six", "das", "pytest"].map(|module| is_of_extra(module, &metadata));
+        assert_eq!(known, [true, true, false, false, false]);
     }
 
     #[test]

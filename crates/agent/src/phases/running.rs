@@ -23,7 +23,9 @@ pub(crate) fn run_once(
     let before = cell.logs.get(&Phase::Test).map_or(0, Vec::len);
     let execution = run_plan(cell, world, source, plan)?;
     let text = world.read(Path::new("report/tests.jsonl"), 32 << 20).unwrap_or_default();
-    let events = read_events(&text, log_from(cell, before), plan.runner);
+    let log = log_from(cell, before);
+    let mut events = read_events(&text, &log, plan.runner);
+    events.complete(&log, plan, execution.exit.success() && execution.limit.is_none());
     Ok((execution, events))
 }
 

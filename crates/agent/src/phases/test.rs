@@ -4,9 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use wheeltapper_core::{
-    Became, Exit, Finding, Phase, PhaseReport, Reason, Status, TestCounts, TestPlan, TriedPlan,
+    Became, Evidence, Exit, FailingTest, Finding, Phase, PhaseReport, Reason, Status, TestCounts, TestPlan,
+    TriedPlan,
     evidence::Installed,
     incomplete::{INCOMPLETE_SUITE, asks_for_absent},
+    next_step::is_warning,
 };
 use wheeltapper_recipe::{Absent, Plans};
 use wheeltapper_sandbox::Execution;
@@ -55,13 +57,15 @@ pub(crate) fn test(
         cell.find(Phase::Test, Finding::new("override-problem", problem.to_string(), Vec::new()));
     }
     let stage = Stage { source, wheel, installation };
-    let (mut held, mut last) = (None, None);
+    let (mut held, mut unstarted) = (None, Vec::new());
     for (number, plan) in plans.plans.iter().enumerate() {
-        let Some(after) = next_plan(cell, plan, held.as_ref(), last.as_ref()) else { continue };
+        let Some(after) = next_plan(cell, plan, held.as_ref(), !unstarted.is_empty()) else { continue };
         if number > 0 {
             cell.note(Phase::Test, &format!("--- {after}; plan {} of {}", number + 1, plans.plans.len()));
         }
-        match attempt(cell, &stage, plan)? {
+        // What an alternative leaves out of a suite that could not start would be left out of the verdict.
+        let least = if unstarted.is_empty() { 0 } else { plans.expected_tests / 2 };
+        match attempt(cell, &stage, plan, least)? {
             Attempt::Ran(ran) if ran.is_enough => {
                 held = Some(ran);
                 break;
@@ -72,7 +76,7 @@ pub(crate) fn test(
                     held = Some(ran);
                 }
             }
-            Attempt::CouldNotRun(reason, why) => last = Some((reason, why)),
+            Attempt::CouldNotRun(reason, why) => unstarted.push(Unstarted::of(cell, reason, why)),
         }
     }
     match held {
@@ -82,7 +86,10 @@ pub(crate) fn test(
                 cell.find(Phase::Test, finding);
             }
         }
-        None => untested(cell, last, incomplete_suite(cell, &plans.absent)),
+        None => {
+            let told = told_by(unstarted).map(|one| one.put_back(cell));
+            untested(cell, told, incomplete_suite(cell, &plans.absent));
+        }
     }
     cell.end(Phase::Test);
     Ok(())
@@ -132,21 +139,68 @@ struct Ran {
     wall_s: f64,
 }
 
+/// A plan that could not run, and what the cell's evidence said then.
+struct Unstarted {
+    reason: Reason,
+    why: String,
+    plan: Option<TestPlan>,
+    tests: Option<TestCounts>,
+    installed: Vec<Installed>,
+    report: PhaseReport,
+}
+
+impl Unstarted {
+    fn of(cell: &mut Cell<'_>, reason: Reason, why: String) -> Unstarted {
+        let report = cell.phase(Phase::Test).clone();
+        let Evidence { test_plan, tests, installed, .. } = &cell.evidence;
+        let (plan, tests, installed) = (test_plan.clone(), tests.clone(), installed.clone());
+        Unstarted { reason, why, plan, tests, installed, report }
+    }
+
+    /// Makes the evidence what it was after this plan.
+    fn put_back(self, cell: &mut Cell<'_>) -> (Reason, String) {
+        let used = cell.phase(Phase::Test).clone();
+        let report = PhaseReport { cpu_s: used.cpu_s, peak_memory: used.peak_memory, ..self.report };
+        cell.evidence.phases.insert(Phase::Test, report);
+        cell.evidence.test_plan = self.plan;
+        cell.evidence.tests = self.tests;
+        cell.evidence.installed = self.installed;
+        (self.reason, self.why)
+    }
+}
+
+/// Of the plans that could not run the first that says what stopped it: it is the nearest to what the maintainers run.
+fn told_by(mut unstarted: Vec<Unstarted>) -> Option<Unstarted> {
+    let says = |one: &Unstarted| one.tests.as_ref().is_some_and(|tests| !tests.failing.is_empty());
+    let at = unstarted.iter().position(says).unwrap_or(0);
+    (at < unstarted.len()).then(|| unstarted.swap_remove(at))
+}
+
+/// True when every test file fails with an error of its own code as it is loaded, which no other plan would have avoided.
+fn fails_to_load(cell: &Cell<'_>) -> bool {
+    const OWN: &[&str] =
+        &["AttributeError: ", "NameError: ", "SyntaxError: ", "TypeError: ", "IndentationError: "];
+    let exit = cell.evidence.phases.get(&Phase::Test).and_then(|report| report.exit);
+    let failing = cell.evidence.tests.as_ref().map_or(&[][..], |tests| &tests.failing);
+    let own = |test: &FailingTest| OWN.iter().any(|class| test.message.starts_with(class));
+    exit == Some(2) && !failing.is_empty() && failing.iter().all(own)
+}
+
 /// Why the next plan is tried; `None` when it is not: nothing is left of the time, or it promises no more tests than ran.
 fn next_plan(
     cell: &Cell<'_>,
     plan: &TestPlan,
     held: Option<&Ran>,
-    last: Option<&(Reason, String)>,
+    another_failed: bool,
 ) -> Option<&'static str> {
     if cell.tests_left.is_zero() {
         return None;
     }
-    match (held, last) {
-        (Some(held), _) => (plan.expected_tests.unwrap_or(0) > held.collected)
+    match held {
+        Some(held) => (plan.expected_tests.unwrap_or(0) > held.collected)
             .then_some("that plan ran far fewer tests than the sources hold"),
-        (None, Some(_)) => Some("that plan could not run"),
-        (None, None) => Some("the first plan"),
+        None if another_failed => Some("that plan could not run"),
+        None => Some("the first plan"),
     }
 }
 
@@ -180,14 +234,15 @@ fn believe(cell: &mut Cell<'_>, stage: &Stage<'_>, ran: Ran) -> Result<(), Error
     cell.tried(Phase::Test, tried)
 }
 
-/// Says why no test ran. A suite that was not shipped whole fails: whoever runs it meets the same.
-fn untested(cell: &mut Cell<'_>, last: Option<(Reason, String)>, incomplete: Option<Finding>) {
+/// Says why no test ran. A suite that was not shipped whole fails, and so does one that cannot be loaded: whoever runs it
+/// meets the same.
+fn untested(cell: &mut Cell<'_>, told: Option<(Reason, String)>, incomplete: Option<Finding>) {
     let (reason, why) =
-        last.unwrap_or_else(|| (Reason::TestsCouldNotRun, "there was no time left for the tests".to_owned()));
-    let is_incomplete = incomplete.is_some();
+        told.unwrap_or_else(|| (Reason::TestsCouldNotRun, "there was no time left for the tests".to_owned()));
+    let fails = incomplete.is_some() || fails_to_load(cell);
     cell.phase(Phase::Test).findings.extend(incomplete);
     let report = cell.phase(Phase::Test);
-    if is_incomplete && reason == Reason::TestsCouldNotRun {
+    if fails && reason == Reason::TestsCouldNotRun {
         report.status = Status::Failed;
         return;
     }
@@ -216,7 +271,7 @@ fn plans(cell: &Cell<'_>, source: &Source, wheel: &WheelAtHand) -> Plans {
 }
 
 /// Tries a plan, and notes what became of it.
-fn attempt(cell: &mut Cell<'_>, stage: &Stage<'_>, plan: &TestPlan) -> Result<Attempt, Error> {
+fn attempt(cell: &mut Cell<'_>, stage: &Stage<'_>, plan: &TestPlan, least: u64) -> Result<Attempt, Error> {
     cell.evidence.test_plan = Some(plan.clone());
     cell.evidence.tests = None;
     // What an earlier plan used is used; what it ran into is not this one's.
@@ -272,19 +327,26 @@ fn attempt(cell: &mut Cell<'_>, stage: &Stage<'_>, plan: &TestPlan) -> Result<At
             let is_enough = is_enough(plan, tried.collected, &execution, cell.evidence.tests.as_ref());
             let expected = plan.expected_tests.unwrap_or(0);
             tried.why = format!("{counted} tests ran or were skipped, of {expected} expected at least");
-            if !is_enough {
+            let is_part = tried.collected < least && execution.limit.is_none();
+            if !is_enough || is_part {
                 tried.became = Became::TooFewTests;
             }
-            Attempt::Ran(Ran {
-                is_enough,
-                collected: tried.collected,
-                plan: plan.clone(),
-                report: cell.phase(Phase::Test).clone(),
-                tests: cell.evidence.tests.clone(),
-                installed: cell.evidence.installed.clone(),
-                layers: extra,
-                wall_s,
-            })
+            if is_part {
+                let why =
+                    format!("another plan ran {} tests of a suite of {} or more", tried.collected, least * 2);
+                Attempt::CouldNotRun(Reason::TestsCouldNotRun, why)
+            } else {
+                Attempt::Ran(Ran {
+                    is_enough,
+                    collected: tried.collected,
+                    plan: plan.clone(),
+                    report: cell.phase(Phase::Test).clone(),
+                    tests: cell.evidence.tests.clone(),
+                    installed: cell.evidence.installed.clone(),
+                    layers: extra,
+                    wall_s,
+                })
+            }
         }
     };
     cell.evidence.tried_plans.push(tried);
@@ -345,7 +407,7 @@ fn judge(
     execution: &Execution,
     events: Events,
 ) -> Result<(), (Reason, String)> {
-    let Events { counts, deselected, begun, finished } = events;
+    let Events { counts, deselected, begun, finished, as_one } = events;
     let ended_well = execution.exit.success() && execution.limit.is_none();
     let bad = counts.failed + counts.errors;
     // Tests were collected and the first of them took the runner down: that is what they did, not what we failed to do.
@@ -353,12 +415,18 @@ fn judge(
         begun && !finished && (execution.limit.is_some() || matches!(execution.exit, Exit::Signal(_)));
     let nothing_ran = counts.ran() == 0
         || (counts.passed + counts.failed + counts.xfailed == 0 && execution.limit.is_none());
-    if nothing_ran && !cut_down {
+    // A suite that raises warnings and is stopped by one is stopped as its maintainers would be.
+    let raised = !counts.failing.is_empty() && counts.failing.iter().all(|test| is_warning(&test.message));
+    if nothing_ran && !cut_down && !raised {
         let why = could_not_run(execution, &counts);
         if !counts.failing.is_empty() || counts.skipped > 0 {
             cell.evidence.tests = Some(counts);
         }
         return Err((Reason::TestsCouldNotRun, why));
+    }
+    if as_one {
+        let text = "the script prints no counts: it counts as one test".to_owned();
+        cell.find(Phase::Test, Finding::new("script-counts-as-one", text, Vec::new()));
     }
     if deselected > 0 {
         let by = if plan.deselected.is_empty() { "the suite's own configuration" } else { "the plan" };

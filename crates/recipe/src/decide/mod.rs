@@ -21,7 +21,7 @@ use crate::{
     declared::{Declared, Sources},
     given::given,
     invocation::Tool,
-    needs::{Basis, Needs, needs},
+    needs::{Basis, Needs, least, needs},
     overrides::Override,
     pytest_config::{self, PytestConfig, matches},
     requirement::without_pin,
@@ -238,6 +238,8 @@ impl Case<'_> {
             config: self.config.as_ref(),
             declared: &self.declared,
         };
+        // Who writes down what to install wants that installed.
+        let tool = drafts.first().filter(|draft| draft.written.is_none()).map(|draft| draft.tool);
         for mut draft in drafts {
             if draft.tool == Tool::Pytest && draft.written.is_none() {
                 self.without_network(&mut draft);
@@ -286,8 +288,10 @@ impl Case<'_> {
                 why: draft.why.into_iter().chain(why).collect(),
             });
         }
-        if let Some(unpinned) = plans.plans.first().and_then(without_pins) {
-            plans.plans.insert(1, unpinned);
+        if let Some(first) = plans.plans.first().cloned() {
+            let fewest = tool.and_then(|tool| with_least(&first, &least(&basis, tool)));
+            let others = [without_pins(&first), fewest];
+            plans.plans.splice(1..1, others.into_iter().flatten());
         }
         for list in &self.declared.lists {
             for (what, file, line, because) in &list.list.refused {
@@ -322,6 +326,20 @@ fn without_pins(plan: &TestPlan) -> Option<TestPlan> {
         "the versions of {pinned} requirements are left open, in case those pinned cannot be installed"
     ));
     Some(unpinned)
+}
+
+/// The same plan with the least that it needs, where its lists ask for more: a list of everything that its maintainers
+/// work with may hold what cannot be installed on this Python.
+fn with_least(plan: &TestPlan, least: &Needs) -> Option<TestPlan> {
+    if plan.requirements.len() + plan.extras.len() <= least.requirements.len() {
+        return None;
+    }
+    let mut fewest =
+        TestPlan { requirements: least.requirements.clone(), extras: Vec::new(), ..plan.clone() };
+    fewest
+        .why
+        .push(format!("only {}, in case the whole list cannot be installed", least.requirements.join(", ")));
+    Some(fewest)
 }
 
 impl Draft {

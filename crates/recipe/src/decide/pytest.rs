@@ -107,6 +107,12 @@ impl Case<'_> {
         let roots = self.root_arguments();
         let explicit = self.uncollected();
         let mut arguments = Vec::new();
+        if bare && self.testpaths_are_gone() {
+            arguments = roots.clone();
+            draft
+                .why
+                .push("the folders that hold tests, since none of the configured testpaths is there".into());
+        }
         if !bare {
             arguments = roots;
             let seen = self
@@ -133,6 +139,16 @@ impl Case<'_> {
         self.as_written(&mut draft);
         self.keep_installed_copy(&mut draft);
         draft
+    }
+
+    /// True when the configuration names testpaths and none of them is in the tree: pytest would look everywhere.
+    fn testpaths_are_gone(&self) -> bool {
+        let paths = self.config.as_ref().map_or(&[][..], |config| &config.testpaths);
+        let is_there = |path: &String| {
+            let path = path.trim_start_matches("./").trim_end_matches('/');
+            path.contains(['*', '?', '[']) || self.reader.has_folder(path) || self.reader.has_file(path)
+        };
+        !paths.is_empty() && !paths.iter().any(is_there)
     }
 
     /// The folders and files that hold tests, for a command line. Empty for tests in the root alone.
@@ -233,6 +249,13 @@ impl Case<'_> {
             return;
         }
         if flat && on_path && mode_is_free && !self.tests_are_stray() {
+            if let Some(name) = self.hidden_by_stdlib() {
+                draft.command.insert(1, "--import-mode=importlib".into());
+                draft.why.push(format!(
+                    "tests are imported by their files: `{name}` is the standard library's, too"
+                ));
+                return;
+            }
             draft.command.insert(1, "--import-mode=append".into());
             draft.why.push("the source tree goes behind the installed copy on the path (flat layout)".into());
             return;
@@ -284,6 +307,16 @@ impl Case<'_> {
                         }))
             });
             hit.then(|| file.path.clone())
+        })
+    }
+
+    /// The name of a package of tests that the standard library has, too, and that is found there unless the tree
+    /// comes first on the path.
+    fn hidden_by_stdlib(&self) -> Option<String> {
+        self.survey.roots().into_iter().find_map(|(root, _)| {
+            let top = root.split('/').next().unwrap_or(&root).to_owned();
+            let is_package = self.reader.has_file(&format!("{top}/__init__.py"));
+            (is_package && is_stdlib(&top)).then_some(top)
         })
     }
 

@@ -61,9 +61,33 @@ impl Case<'_> {
             }
         }
         if drafts.is_empty() {
-            drafts.extend(self.django());
+            drafts.extend(self.django().or_else(|| self.own_runner()));
         }
         drafts
+    }
+
+    /// A script in the root that runs the tests by itself, where no file knows of a test framework.
+    fn own_runner(&self) -> Option<Draft> {
+        let frameworks =
+            ["pytest", "unittest", "unittest2", "nose", "django", "twisted", "absl", "testtools"];
+        let uses_framework = self.survey.all().any(|file| {
+            file_name(&file.path) == "conftest.py"
+                || frameworks.iter().any(|framework| file.facts.imports_top(framework))
+        });
+        if self.config.is_some() || uses_framework {
+            return None;
+        }
+        let runs_itself = |file: &&str| {
+            self.reader.python(file).is_some_and(|(source, whole)| Facts::of(&source, whole).script)
+        };
+        let script =
+            ["run_tests.py", "runtests.py", "run_test.py", "runtest.py", "testall.py", "test_all.py"]
+                .into_iter()
+                .filter(|file| self.reader.has_file(file))
+                .find(runs_itself)?;
+        let mut draft = Draft::new(Tool::Script, &["python", script]);
+        draft.why.push(format!("no file imports a test framework, and {script} runs tests by itself"));
+        Some(draft)
     }
 
     /// True for `python -m package.tests` and nothing else, where the wheel holds those tests: the source tree beside it
@@ -205,8 +229,15 @@ impl Case<'_> {
             ));
             draft.command.truncate(1);
             draft.command.extend(self.arguments(way));
-        } else if self.config.is_none() {
-            let arguments = self.arguments(way);
+        } else if self.config.as_ref().is_none_or(|config| config.testpaths.is_empty()) {
+            // A configuration that does not say what to collect leaves that to the command line; of such a suite its
+            // maintainers may well run a part only.
+            let configured = self.config.is_some();
+            let mut arguments = self.arguments(way);
+            if configured {
+                arguments = paths(&arguments);
+            }
+            let enough = if configured { 5 } else { 8 };
             let selected: u64 = self
                 .survey
                 .tests
@@ -214,10 +245,11 @@ impl Case<'_> {
                 .filter(|file| self.is_selected(file, &paths(&arguments)))
                 .map(|file| self.collected(file, false))
                 .sum();
-            if !paths(&arguments).is_empty() && selected * 10 >= draft.expected * 8 {
+            if !paths(&arguments).is_empty() && selected * 10 >= draft.expected * enough {
                 draft.why.push(format!("arguments as in {} ({})", way.name, place(&way.file, way.line)));
                 draft.command.truncate(1);
                 draft.command.extend(arguments);
+                draft.expected = selected;
             }
         }
     }

@@ -213,7 +213,10 @@ impl Collector<'_> {
                 Stmt::FunctionDef(function) => {
                     self.fixture(function);
                 }
-                Stmt::ClassDef(inner) if inner.name.starts_with("Test") => self.class(inner),
+                // No runner looks for cases inside a class of another name: so they are hidden where others derive from them.
+                Stmt::ClassDef(inner) if collected_by_pytest && inner.name.starts_with("Test") => {
+                    self.class(inner);
+                }
                 _ => {}
             }
         }
@@ -452,7 +455,8 @@ mod tests {
              class A(unittest.TestCase):\n    def test_c(self): pass\n    def helper(self): pass\n\
              class B(A):\n    def test_d(self): pass\n\
              class TestE:\n    def test_f(self, httpserver): pass\n    class TestG:\n        def test_h(self): pass\n\
-             class Helper:\n    def test_not(self): pass\n",
+             class Helper:\n    def test_not(self): pass\n\
+             class Bases:\n    class Tests(unittest.TestCase):\n        def test_not(self): pass\n",
             true,
         );
         assert!(facts.parsed);
