@@ -298,7 +298,7 @@ fn a_script_that_runs_the_tests_by_itself_is_run() {
     let files = [SRC, ("run_tests.py", script), ("testsuite/a.py", "def testNot(): pass\n")];
     assert_eq!(release(&files).command(), "source-tree: python run_tests.py");
     let with_pytest = [SRC, ("run_tests.py", script), ("tests/test_a.py", PYTEST)];
-    assert_eq!(release(&with_pytest).command(), "source-tree: pytest run_tests.py tests");
+    assert_eq!(release(&with_pytest).command(), "source-tree: pytest tests run_tests.py");
 }
 
 #[test]
