@@ -160,8 +160,12 @@ fn judge(cell: &mut Cell<'_>, modules: &[(String, bool)], lines: &[Line<'_>]) {
             decisive = decisive.or(found);
             cell.phase(Phase::Import).status = Status::Failed;
         } else if !passed {
-            let text = format!("the stray module `{module}` does not import");
-            cell.find(Phase::Import, Finding::new("stray-module", text, Vec::new()));
+            let (id, text) = if is_stray(module) {
+                ("stray-module", format!("the stray module `{module}` does not import"))
+            } else {
+                ("optional-module", format!("the module `{module}` imports what only an extra installs"))
+            };
+            cell.find(Phase::Import, Finding::new(id, text, Vec::new()));
         }
     }
     let report = cell.phase(Phase::Import);

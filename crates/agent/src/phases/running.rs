@@ -144,7 +144,6 @@ fn after_flags<'w, 's>(words: &'w [&'s str]) -> &'w [&'s str] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wheeltapper_core::Runner;
 
     fn shown(command_line: &str) -> String {
         let plan = TestPlan {
