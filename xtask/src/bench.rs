@@ -5,6 +5,7 @@ mod document;
 mod farm;
 mod machine;
 mod peers;
+mod recipe;
 mod verdicts;
 
 use std::{
@@ -45,6 +46,8 @@ pub struct Options {
     out: PathBuf,
     /// Set when verdicts are compared instead of times.
     verdicts: Option<verdicts::Verdicts>,
+    /// Unpacked sdists whose plans are timed, set when nothing else is measured.
+    recipe: Option<Vec<PathBuf>>,
 }
 
 impl Options {
@@ -56,6 +59,7 @@ impl Options {
             slow_repetitions: 3,
             out: crate::workspace().join("docs/BENCHMARKS.md"),
             verdicts: None,
+            recipe: None,
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -63,9 +67,11 @@ impl Options {
                 "--quick" => (options.repetitions, options.slow_repetitions) = (3, 1),
                 "--out" => options.out = arguments.next().ok_or("--out needs a file")?.into(),
                 "--verdicts" => options.verdicts = Some(verdicts::Verdicts::default()),
-                other => match &mut options.verdicts {
-                    Some(verdicts) => verdicts.read(other, &mut arguments)?,
-                    None => return Err(format!("bench does not know `{other}`")),
+                "--recipe" => options.recipe = Some(Vec::new()),
+                other => match (&mut options.verdicts, &mut options.recipe) {
+                    (Some(verdicts), _) => verdicts.read(other, &mut arguments)?,
+                    (None, Some(folders)) if !other.starts_with('-') => folders.push(other.into()),
+                    (None, _) => return Err(format!("bench does not know `{other}`")),
                 },
             }
         }
@@ -144,6 +150,9 @@ pub struct Took {
 pub fn run(options: &Options) -> ExitCode {
     if let Some(verdicts) = &options.verdicts {
         return verdicts::run(verdicts);
+    }
+    if let Some(folders) = &options.recipe {
+        return recipe::run(folders);
     }
     match measure(options) {
         Ok(()) => ExitCode::SUCCESS,

@@ -30,6 +30,9 @@ cargo xtask bench [OPTIONS]
     --quick              3 rounds instead of 5, 1 instead of 3 of the slow ways.
     --out FILE           Another document.
 
+cargo xtask bench --recipe [FOLDER …]
+    What working out a plan costs, on trees written for it and on unpacked sdists.
+
 cargo xtask bench --verdicts [OPTIONS]
     The releases that an expert judged by hand (tests/verdicts), run here and compared.
     --sample FILE        Another sample of the same form.

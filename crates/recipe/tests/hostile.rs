@@ -220,3 +220,56 @@ fn groups_that_double_at_each_level_end() {
     }
     planned(&files.with("requirements/test.txt", "-r r0.txt\n"));
 }
+
+#[test]
+fn bad_configuration_gets_a_plan_and_a_word_about_it() {
+    const TEST: &str = "def test_a(): pass\n";
+    for (file, text, told) in [
+        ("pyproject.toml", "[project\n", "does not parse"),
+        ("pyproject.toml", "[tool.pytest.ini_options]\ntestpaths = 3\naddopts = {a = 1}\n", ""),
+        ("pyproject.toml", "dependency-groups = 3\ntool = []\n", ""),
+        (
+            "pyproject.toml",
+            "[dependency-groups]\ntest = ['-e .', 'git+https://x.invalid/x', 'a @ file:///b']\n",
+            "address",
+        ),
+        ("requirements-test.txt", "-e git+https://x.invalid/x\na==1 --hash=sha256:0\n", "never fetched"),
+        (
+            "requirements-test.txt",
+            "--index-url https://private.invalid/simple\na\n",
+            "an option of the installer",
+        ),
+        ("requirements-test.txt", "https://private.invalid/a.whl\n", "never fetched"),
+        ("requirements-test.txt", "-r requirements-test.txt\n-c requirements-test.txt\na\n", "circle"),
+        ("requirements-test.txt", "-r ../../../etc/passwd\n", "not in the sdist"),
+        ("tox.toml", "[env_run_base\n", "does not parse"),
+        ("hatch.toml", "envs = = 1\n", "does not parse"),
+        ("noxfile.py", "def tests(:\n", "no Python 3"),
+        ("tox.ini", "[testenv]\ndeps = {[testenv]deps}\ncommands = {[testenv]commands}\n", ""),
+        ("setup.cfg", "[options]\ntests_require = file: /etc/passwd\n", ""),
+    ] {
+        let tree = MemoryTree::new().with("tests/test_a.py", TEST).with(file, text);
+        let plans = planned(&tree);
+        assert!(!plans.plans.is_empty(), "{file}: {text}");
+        let words: Vec<String> = plans.ignored.iter().map(|one| one.because.clone()).collect();
+        assert!(told.is_empty() || words.iter().any(|word| word.contains(told)), "{file}: {text}: {words:?}");
+    }
+}
+
+#[test]
+fn bytes_of_any_kind_in_test_files_are_counted_or_passed_over() {
+    let utf16: Vec<u8> = "\u{feff}def test_a(): pass\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin = b"# -*- coding: latin-1 -*-\n# caf\xe9\ndef test_b(): pass\n".to_vec();
+    let nulls = b"def test_c(): pass\n\0\0\0def test_d(): pass\n".to_vec();
+    let mut huge = b"def test_e(): pass\n".repeat(100);
+    huge.resize(50 << 20, b'#');
+    let tree = MemoryTree::new()
+        .with("tests/test_utf16.py", utf16)
+        .with("tests/test_latin.py", latin)
+        .with("tests/test_nulls.py", nulls)
+        .with("tests/test_huge.py", huge)
+        .with("tests/test_binary.py", (0..=255).collect::<Vec<u8>>());
+    let plans = planned(&tree);
+    assert!(plans.expected_tests >= 103, "{}", plans.expected_tests);
+    assert!(!plans.plans.is_empty());
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Declared, Purpose, Sources, Tier, Way, purpose};
+use super::{Declared, Purpose, Sources, Tier, Way, purpose, pyproject};
 use crate::{
     invocation::interpret,
     requirement::List,
@@ -61,6 +61,14 @@ fn read_environments(sources: &Sources, file: &str, environments: Value, declare
                         list.take_at_root(sources.reader, sources.own, text, file, item.line());
                     }
                 }
+            }
+        }
+        if let Some(groups) = chain.iter().find_map(|environment| environment.get("dependency-groups"))
+            && let Some(text) = sources.reader.text("pyproject.toml")
+            && let Ok(pyproject) = Toml::parse(&text)
+        {
+            for name in groups.strings() {
+                list.specifiers.extend(pyproject::group(sources, pyproject.root(), name).specifiers);
             }
         }
         let features = chain.iter().find_map(|environment| environment.get("features")).map(Value::strings);

@@ -6,8 +6,10 @@ pub(crate) mod cibuildwheel;
 pub(crate) mod files;
 pub(crate) mod hatch;
 pub(crate) mod nox;
+pub(crate) mod poetry;
 pub(crate) mod pyproject;
 pub(crate) mod setup;
+pub(crate) mod tasks;
 pub(crate) mod tox;
 pub(crate) mod tox_toml;
 
@@ -122,6 +124,7 @@ impl Declared {
         tox::read(sources, &mut declared);
         tox_toml::read(sources, &mut declared);
         nox::read(sources, &mut declared);
+        tasks::read(sources, &mut declared);
         setup::read(sources, &mut declared);
         ci::read(sources, &mut declared);
         declared

@@ -25,6 +25,13 @@ pub(crate) fn read(sources: &Sources, declared: &mut Declared) {
     let Some(text) = sources.reader.text(FILE) else { return };
     let sessions = with_module(&text, |body| {
         let known = constants(body);
+        let functions: BTreeMap<&str, &StmtFunctionDef> = body
+            .iter()
+            .filter_map(|stmt| match stmt {
+                Stmt::FunctionDef(function) => Some((function.name.as_str(), function)),
+                _ => None,
+            })
+            .collect();
         let mut sessions = Vec::new();
         for stmt in body {
             if let Stmt::FunctionDef(function) = stmt
@@ -37,6 +44,9 @@ pub(crate) fn read(sources: &Sources, declared: &mut Declared) {
                     runs: Vec::new(),
                     directory: String::new(),
                     known: known.clone(),
+                    name: parameter(function),
+                    functions: &functions,
+                    open: Vec::new(),
                 };
                 session.statements(&function.body, 0);
                 let name = function.name.as_str().to_owned();
@@ -92,6 +102,11 @@ fn is_session(function: &StmtFunctionDef) -> bool {
     })
 }
 
+/// What a function calls the session that it is given.
+fn parameter(function: &StmtFunctionDef) -> &str {
+    function.parameters.iter_non_variadic_params().next().map_or("session", |first| first.name().as_str())
+}
+
 struct Session<'s> {
     sources: &'s Sources<'s>,
     text: &'s str,
@@ -99,6 +114,11 @@ struct Session<'s> {
     runs: Vec<(Command, u32, String)>,
     directory: String,
     known: Constants,
+    /// What the session is called in the function that is read.
+    name: &'s str,
+    functions: &'s BTreeMap<&'s str, &'s StmtFunctionDef>,
+    /// Functions being read, outermost first.
+    open: Vec<&'s str>,
 }
 
 impl Session<'_> {
@@ -139,9 +159,11 @@ impl Session<'_> {
     }
 
     fn call(&mut self, call: &ExprCall) {
+        if let Expr::Name(called) = &*call.func {
+            return self.helper(called.id.as_str(), call);
+        }
         let Expr::Attribute(attribute) = &*call.func else { return };
-        if !matches!(&*attribute.value, Expr::Name(name) if name.id.as_str() == "session" || name.id.as_str() == "s")
-        {
+        if !matches!(&*attribute.value, Expr::Name(name) if name.id.as_str() == self.name) {
             return;
         }
         let line = line_at(self.text, call.range_start.to_usize());
@@ -180,6 +202,21 @@ impl Session<'_> {
             }
             _ => {}
         }
+    }
+
+    /// A function of the file that is given the session does its part of the work.
+    fn helper(&mut self, name: &str, call: &ExprCall) {
+        let given = call.arguments.args.first();
+        let is_given = matches!(given, Some(Expr::Name(given)) if given.id.as_str() == self.name);
+        let Some((name, function)) = self.functions.get_key_value(name).filter(|_| is_given) else { return };
+        if self.open.len() > 5 || self.open.contains(name) {
+            return;
+        }
+        let outer = std::mem::replace(&mut self.name, parameter(function));
+        self.open.push(name);
+        self.statements(&function.body, 0);
+        self.open.pop();
+        self.name = outer;
     }
 
     /// The texts among the arguments. `*session.posargs` is nothing, `session.posargs or […]` its default.
@@ -241,5 +278,29 @@ impl Session<'_> {
         let Ok(toml) = Toml::parse(&text) else { return };
         let group = pyproject::group(self.sources, toml.root(), name);
         self.list.specifiers.extend(group.specifiers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{testing::tree, tree::Reader};
+
+    #[test]
+    fn sessions_are_followed_into_the_functions_that_are_given_them() {
+        let text = "import nox\nEXTRA = ['b']\ndef _install(s, *more):\n    s.install('a', *EXTRA)\n    _install(s)\n\
+                    @nox.session(python=['3.13'])\ndef tests(ses):\n    _install(ses)\n    ses.chdir('sub')\n    \
+                    ses.run('pytest', *(ses.posargs or ['tests']), env={'A': '1'})\n";
+        let tree = tree(&[("noxfile.py", text)]);
+        let reader = Reader::new(&tree);
+        let own = "p".parse().unwrap();
+        let sources = Sources { reader: &reader, own: &own, python: (3, 13), extras: &BTreeMap::new() };
+        let mut declared = Declared::default();
+        read(&sources, &mut declared);
+        let list = &declared.lists[0].list.specifiers;
+        assert_eq!(list.iter().map(|one| one.specifier.text.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        let way = &declared.ways[0];
+        assert_eq!((way.invocation.words.join(" "), way.directory.as_str()), ("pytest tests".into(), "sub"));
+        assert_eq!(way.invocation.environment, [("A".to_owned(), "1".to_owned())]);
     }
 }

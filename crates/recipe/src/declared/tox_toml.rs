@@ -38,7 +38,7 @@ pub(crate) fn read(sources: &Sources, declared: &mut Declared) {
             own.map(|(_, value)| *value).into_iter().chain(root.get("env_run_base")).collect();
         let get = |key: &str| chain.iter().find_map(|environment| environment.get(key));
         let mut list = List::default();
-        for dep in get("deps").map(Value::items).unwrap_or_default() {
+        for dep in get("deps").map(|deps| referred(root, deps, 0)).unwrap_or_default() {
             if let Some(text) = dep.str() {
                 list.take_at_root(sources.reader, sources.own, text, file, dep.line());
             }
@@ -68,7 +68,7 @@ pub(crate) fn read(sources: &Sources, declared: &mut Declared) {
             .and_then(Value::str)
             .and_then(|folder| join("", &folder.replace("{tox_root}", ".")))
             .unwrap_or_default();
-        for command in get("commands").map(Value::items).unwrap_or_default() {
+        for command in get("commands").map(|lines| referred(root, lines, 0)).unwrap_or_default() {
             let mut words = Vec::new();
             for item in command.items() {
                 match item.str() {
@@ -100,5 +100,50 @@ pub(crate) fn read(sources: &Sources, declared: &mut Declared) {
             }
         }
         return;
+    }
+}
+
+/// The items of a list with those of `{ replace = "ref", of = [...] }` in place of the reference.
+fn referred<'d>(root: Value<'d>, list: Value<'d>, depth: u8) -> Vec<Value<'d>> {
+    let mut items = Vec::new();
+    for item in list.items().into_iter().take(500) {
+        let of = item.get("of").filter(|_| item.get("replace").and_then(Value::str) == Some("ref"));
+        match of.map(Value::strings) {
+            Some(keys) if depth < 5 => {
+                items
+                    .extend(root.path(&keys).map(|list| referred(root, list, depth + 1)).unwrap_or_default());
+            }
+            Some(_) => {}
+            None => items.push(item),
+        }
+        if items.len() > 1_000 {
+            break;
+        }
+    }
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{testing::tree, tree::Reader};
+
+    #[test]
+    fn references_and_positional_arguments_are_followed_and_circles_end() {
+        let tree = tree(&[(
+            "tox.toml",
+            "[env_run_base]\ndeps = ['pytest', { replace = 'ref', of = ['base', 'more'], extend = true }]\n\
+             commands = [['pytest', { replace = 'posargs', default = ['tests'], extend = true }]]\n\
+             [base]\nmore = ['a', { replace = 'ref', of = ['base', 'more'] }]\n",
+        )]);
+        let reader = Reader::new(&tree);
+        let own = "p".parse().unwrap();
+        let sources = Sources { reader: &reader, own: &own, python: (3, 13), extras: &BTreeMap::new() };
+        let mut declared = Declared::default();
+        read(&sources, &mut declared);
+        let list = &declared.lists[0].list.specifiers;
+        let texts: Vec<_> = list.iter().map(|placed| placed.specifier.text.as_str()).collect();
+        assert_eq!((texts[0], texts[1]), ("pytest", "a"));
+        assert_eq!(declared.ways[0].invocation.words, ["pytest", "tests"]);
     }
 }
