@@ -154,24 +154,19 @@ pub struct Execution {
     pub processes_denied: u64,
 }
 
-/// What an ordinary user's login would set: HOME, TMPDIR, XDG folders, LANG, TZ, USER, SHELL and a PATH that starts with
-/// the cell's `env/bin`. `root` is [`World::root`](crate::World::root), `temporary` is
+/// What an ordinary user's login would set: HOME, TMPDIR, LANG, TZ, USER, SHELL and a PATH that starts with the cell's
+/// `env/bin`. No XDG folders and no LC_ALL: a login sets neither, and each overrides what a suite sets itself when it
+/// moves HOME or changes LANG. `root` is [`World::root`](crate::World::root), `temporary` is
 /// [`World::temporary`](crate::World::temporary).
 pub fn base_environment(root: &Path, temporary: &Path) -> Vec<(OsString, OsString)> {
-    let home = root.join("home");
     let mut path = root.join("env/bin").into_os_string();
     path.push(":/usr/local/bin:/usr/bin:/bin");
     let set = |name: &str, value: OsString| (OsString::from(name), value);
     vec![
-        set("HOME", home.clone().into_os_string()),
+        set("HOME", root.join("home").into_os_string()),
         set("TMPDIR", temporary.as_os_str().to_owned()),
-        set("XDG_CACHE_HOME", home.join(".cache").into_os_string()),
-        set("XDG_CONFIG_HOME", home.join(".config").into_os_string()),
-        set("XDG_DATA_HOME", home.join(".local/share").into_os_string()),
-        set("XDG_STATE_HOME", home.join(".local/state").into_os_string()),
         set("PATH", path),
         set("LANG", "C.UTF-8".into()),
-        set("LC_ALL", "C.UTF-8".into()),
         set("TZ", "UTC".into()),
         set("USER", "wheeltapper".into()),
         set("LOGNAME", "wheeltapper".into()),
