@@ -211,6 +211,9 @@ pub(crate) fn modules(metadata: &Metadata, installs: &[String]) -> Vec<(String, 
     } else {
         names.extend(metadata.import_names.iter().cloned());
     }
+    if !names.iter().all(|name| is_test_of_namespace(name)) {
+        names.retain(|name| !is_test_of_namespace(name));
+    }
     let stray_alone = names.iter().all(|name| is_stray(name));
     let mut modules: Vec<(String, bool)> =
         names.into_iter().map(|name| (name.clone(), stray_alone || !is_stray(&name))).collect();
@@ -220,13 +223,15 @@ pub(crate) fn modules(metadata: &Metadata, installs: &[String]) -> Vec<(String, 
     modules
 }
 
-/// True for a top-level name that is there by accident, and for the tests of a package that is a namespace: these need
-/// what nothing else is there for.
 fn is_stray(name: &str) -> bool {
-    let mut parts = name.split('.');
     let of_tests = |top: &str| STRAY.contains(&top) || top.ends_with("_test") || top.ends_with("_tests");
-    parts.next().is_some_and(of_tests)
-        || parts.any(|part| matches!(part, "test" | "tests" | "conftest") || part.starts_with("test_"))
+    name.split('.').next().is_some_and(of_tests)
+}
+
+/// True for the tests of a package that is a namespace: they need what the tests need, and say nothing of the package.
+fn is_test_of_namespace(name: &str) -> bool {
+    let is_test = |part: &str| matches!(part, "test" | "tests" | "conftest") || part.starts_with("test_");
+    name.split('.').skip(1).any(is_test)
 }
 
 /// The module that this file makes, when it is one that is imported: a top-level module or package, an extension module, or
@@ -323,7 +328,6 @@ mod tests {
         );
         assert_eq!(names(&["tests/__init__.py"]), [("tests".to_owned(), true)]);
         let of_namespace = names(&["a/core/__init__.py", "a/tests/conftest.py", "a/tests/test_b.py"]);
-        let decides: Vec<bool> = of_namespace.iter().map(|(_, decides)| *decides).collect();
-        assert_eq!(decides, [true, false, false]);
+        assert_eq!(of_namespace, [("a.core".to_owned(), true)]);
     }
 }

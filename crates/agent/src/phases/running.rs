@@ -143,6 +143,8 @@ fn after_flags<'w, 's>(words: &'w [&'s str]) -> &'w [&'s str] {
 
 #[cfg(test)]
 mod tests {
+    use wheeltapper_core::Runner;
+
     use super::*;
 
     fn shown(command_line: &str) -> String {

@@ -64,10 +64,8 @@ impl Case<'_> {
 /// A command with its paths as they are named from this folder; `None` when one of them lies elsewhere.
 fn moved(command: &[String], folder: &str, tool: Tool) -> Option<Vec<String>> {
     let is_path = |word: &str| word.contains('/') || word.ends_with(".py") || is_under(folder, word);
-    let start = command
-        .iter()
-        .position(|word| word == "discover")
-        .or_else(|| command.iter().position(|word| matches!(word.as_str(), "pytest" | "unittest")))?;
+    let runner = if tool == Tool::Unittest { "discover" } else { "pytest" };
+    let start = command.iter().position(|word| word == runner)?;
     let mut words = command[..=start].to_vec();
     let mut rest = command[start + 1..].iter();
     while let Some(word) = rest.next() {
@@ -109,5 +107,6 @@ mod tests {
         let moved = unittest("python -m unittest discover -s a/tests -t .", "a");
         assert_eq!(moved.as_deref(), Some("python -m unittest discover -s tests -t .."));
         assert_eq!(unittest("python -m unittest a.tests.test_x", "a"), None);
+        assert_eq!(unittest("python -m unittest a", "a"), None);
     }
 }

@@ -77,7 +77,7 @@ impl Case<'_> {
 /// its tests once as the package and once as `__init__`.
 fn modules_of_initials(files: &[&&TestFile]) -> Option<Vec<String>> {
     let is_initial = |file: &&&TestFile| file_name(&file.path) == "__init__.py";
-    if !files.iter().any(|file| is_initial(file)) || files.len() > MOST_ARGUMENTS {
+    if !files.iter().any(is_initial) || files.len() > MOST_ARGUMENTS {
         return None;
     }
     let module = |path: &str| path.trim_end_matches(".py").trim_end_matches("/__init__").replace('/', ".");

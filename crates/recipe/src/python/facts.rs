@@ -293,11 +293,13 @@ struct Expressions<'f> {
     changes_directory: bool,
 }
 
-/// Calls whose first argument is a path, taken as it stands.
-const OPENERS: &[&str] = &[
-    "open", "Path", "read_csv", "exists", "isfile", "isdir", "is_file", "listdir", "copy", "copyfile",
-    "copytree",
-];
+/// Calls whose first argument is a path that must be there, taken as it stands.
+const OPENERS: &[&str] =
+    &["open", "read_csv", "exists", "isfile", "isdir", "listdir", "copy", "copyfile", "copytree"];
+
+/// Methods of `Path(…)` that go to the disk.
+const OF_PATH: &[&str] =
+    &["open", "read_text", "read_bytes", "exists", "is_file", "is_dir", "iterdir", "glob"];
 
 /// The most paths that are kept of a file.
 const MOST_PATHS: usize = 100;
@@ -308,7 +310,18 @@ impl Expressions<'_> {
         self.changes_directory |= called == "chdir";
         let arguments = &call.arguments.args;
         let of_os = |function: &Expr| dotted(function).is_some_and(|name| name.ends_with("path.join"));
-        let path = if OPENERS.contains(&called) {
+        let of_path = match &*call.func {
+            Expr::Attribute(attribute) if OF_PATH.contains(&called) => match &*attribute.value {
+                Expr::Call(inner) if dotted(&inner.func).is_some_and(|name| name.ends_with("Path")) => {
+                    inner.arguments.args.first().and_then(text_of)
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let path = if let Some(path) = of_path {
+            Some(path.to_owned())
+        } else if OPENERS.contains(&called) {
             arguments.first().and_then(text_of).map(str::to_owned)
         } else if called == "join" && of_os(&call.func) {
             arguments.iter().map(text_of).collect::<Option<Vec<_>>>().map(|parts| parts.join("/"))
@@ -481,9 +494,10 @@ mod tests {
     #[test]
     fn paths_are_those_opened_as_they_stand() {
         let source = "import os\nGRAPH = os.path.join('..', 'data', 'a.csv')\nHERE = os.path.join(os.path.dirname(__file__), 'b')\n\
-                      def test_a():\n    open('c/d.txt')\n    open('/e')\n    (HERE / 'f/g.txt').read_text()\n    ','.join('h')\n";
+                      def test_a():\n    open('c/d.txt')\n    open('/e')\n    (HERE / 'f/g.txt').read_text()\n    ','.join('h')\n\
+                      \x20   Path('i/j').read_text()\n    assert Path('k/l') == m\n";
         let paths = |source: &str| Facts::of(source, true).paths.into_iter().collect::<Vec<_>>().join(" ");
-        assert_eq!(paths(source), "../data/a.csv c/d.txt");
+        assert_eq!(paths(source), "../data/a.csv c/d.txt i/j");
         assert_eq!(paths(&format!("{source}os.chdir('x')\n")), "");
     }
 
