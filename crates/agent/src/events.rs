@@ -1,6 +1,8 @@
 //! What our reporters inside the sandbox wrote, test by test. The package under test may have written there, too: a forged
 //! line can only speak about the package itself, and no line can turn a bad exit status into a pass.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use wheeltapper_core::{FailingTest, Runner, TestCounts, TestPlan};
 
@@ -15,13 +17,24 @@ pub(crate) struct Events {
     pub deselected: u64,
     /// True when the runner had collected tests and went on to run them.
     pub begun: bool,
-    /// True when the runner came to its end.
+    /// True when the runner came to its end, past all that it had collected.
     pub finished: bool,
+    /// True when a test told the runner to stop.
+    pub stopped: bool,
+    /// Lines that are not the reporter's, and lines of its that are gone.
+    pub forged: u64,
     /// True when a script that says nothing of its tests was counted as one.
     pub as_one: bool,
 }
 
 impl Events {
+    /// True when these tests passed, as far as they tell: some ran, none failed, and the runner came to its end.
+    pub(crate) const fn passed(&self) -> bool {
+        let counts = &self.counts;
+        let cut_short = self.begun && !self.finished;
+        counts.ran() > 0 && counts.failed + counts.errors == 0 && !cut_short && self.forged == 0
+    }
+
     /// Adds what only the log of a run can tell: the error that stopped pytest before it collected anything, and how a script
     /// ended that prints no counts.
     pub(crate) fn complete(&mut self, log: &str, plan: &TestPlan, ended_well: bool) {
@@ -71,28 +84,68 @@ fn stopped_by(log: &str) -> Option<&str> {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-enum Event {
-    Test { id: String, outcome: String, seconds: Option<f64>, message: String },
-    Collected { count: u64 },
-    Deselected { count: u64 },
-    Finish {},
+struct Line {
+    #[serde(flatten)]
+    event: Event,
+    key: Option<String>,
+    #[serde(default)]
+    writer: String,
+    number: Option<u64>,
 }
 
-/// Reads the reporters' lines; for runners that have none, the counts that unittest prints at the end of `log`.
-pub(crate) fn read_events(bytes: &[u8], log: &str, runner: Runner) -> Events {
+#[derive(Debug, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Event {
+    Test {
+        id: String,
+        outcome: String,
+        seconds: Option<f64>,
+        message: String,
+    },
+    Collected {
+        count: u64,
+    },
+    Deselected {
+        count: u64,
+    },
+    Finish {
+        #[serde(default)]
+        stopped: bool,
+    },
+}
+
+/// Reads the reporters' lines, which are known by `key`; for runners that have none, the counts that unittest prints at the
+/// end of `log`.
+pub(crate) fn read_events(bytes: &[u8], key: &str, log: &str, runner: Runner) -> Events {
     let mut events = Events::default();
+    let (mut begun, mut finished, mut stops) = (0_u64, 0_u64, 0_u64);
+    // The number of the next line of each reporter.
+    let mut expected: HashMap<String, u64> = HashMap::new();
     for line in String::from_utf8_lossy(bytes).lines() {
-        match serde_json::from_str::<Event>(line) {
-            Ok(Event::Test { id, outcome, seconds, message }) => {
+        let Ok(Line { event, key: Some(of), writer, number: Some(number) }) = serde_json::from_str(line)
+        else {
+            events.forged += 1;
+            continue;
+        };
+        let next = expected.entry(writer).or_default();
+        if of != key || number != *next {
+            events.forged += 1;
+        }
+        if of != key {
+            continue;
+        }
+        *next = number + 1;
+        match event {
+            Event::Test { id, outcome, seconds, message } => {
                 count(&mut events.counts, id, &outcome, seconds, message);
             }
-            Ok(Event::Deselected { count }) => events.deselected += count,
-            Ok(Event::Finish {}) => events.finished = true,
-            Ok(Event::Collected { count }) => events.begun |= count > 0,
-            Err(_) => {}
+            Event::Deselected { count } => events.deselected += count,
+            Event::Finish { stopped: true } => stops += 1,
+            Event::Finish { stopped: false } => finished += 1,
+            Event::Collected { count } => begun += u64::from(count > 0),
         }
     }
+    (events.begun, events.finished, events.stopped) = (begun > 0, finished >= begun, stops > 0);
     let heard = events.counts.ran() + events.counts.skipped;
     let printed = match runner {
         // Layers that cannot be torn down run in processes of their own, which the reporter does not hear.
@@ -196,34 +249,54 @@ mod tests {
 
     #[test]
     fn counts_what_happened_to_each_test() {
-        let text = br#"{"event": "collected", "count": 3}
-{"event": "test", "id": "a", "outcome": "passed", "seconds": 0.1, "message": ""}
-{"event": "test", "id": "b", "outcome": "failed", "seconds": 0.2, "message": "assert 1 == 2"}
-not json
-{"event": "test", "id": "c", "outcome": "xfailed", "seconds": null, "message": ""}
-{"event": "deselected", "count": 7}
-{"event": "finish", "exit": 1}"#;
-        let events = read_events(text, "", Runner::Pytest);
+        let text = br#"{"event": "collected", "count": 3, "key": "k", "number": 0}
+{"event": "test", "id": "a", "outcome": "passed", "seconds": 0.1, "message": "", "key": "k", "number": 1}
+{"event": "test", "id": "b", "outcome": "failed", "seconds": 0.2, "message": "assert 1 == 2", "key": "k", "number": 2}
+{"event": "test", "id": "c", "outcome": "xfailed", "seconds": null, "message": "", "key": "k", "number": 3}
+{"event": "deselected", "count": 7, "key": "k", "number": 4}
+{"event": "finish", "exit": 1, "stopped": false, "key": "k", "number": 5}"#;
+        let events = read_events(text, "k", "", Runner::Pytest);
         let counts = &events.counts;
         assert_eq!((counts.passed, counts.failed, counts.xfailed, events.deselected), (1, 1, 1, 7));
         assert_eq!(counts.failing[0].message, "assert 1 == 2");
         assert!(events.begun && events.finished);
+        assert_eq!(events.forged, 0);
+    }
+
+    #[test]
+    fn what_tests_write_or_remove_is_seen_and_not_counted() {
+        let text = br#"{"event": "collected", "count": 3, "key": "k", "number": 0}
+{"event": "test", "id": "a", "outcome": "passed", "seconds": 0.1, "message": ""}
+{"event": "test", "id": "a", "outcome": "passed", "seconds": 0.1, "message": "", "key": "x", "number": 1}
+not json
+{"event": "test", "id": "b", "outcome": "passed", "seconds": 0.1, "message": "", "key": "k", "number": 2}"#;
+        let events = read_events(text, "k", "", Runner::Pytest);
+        assert_eq!((events.counts.passed, events.forged), (1, 4));
+        assert!(events.begun && !events.finished);
+    }
+
+    #[test]
+    fn a_runner_that_was_told_to_stop_has_not_finished() {
+        let text = br#"{"event": "collected", "count": 3, "key": "k", "number": 0}
+{"event": "finish", "exit": 0, "stopped": true, "key": "k", "number": 1}"#;
+        let events = read_events(text, "k", "", Runner::Pytest);
+        assert!(events.stopped && !events.finished);
     }
 
     #[test]
     fn reads_what_unittest_prints() {
         let log =
             "....\nRan 12 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=3, expected failures=1)\n";
-        let counts = read_events(b"", log, Runner::Django).counts;
+        let counts = read_events(b"", "k", log, Runner::Django).counts;
         assert_eq!((counts.passed, counts.failed, counts.errors), (5, 1, 2));
         assert_eq!((counts.skipped, counts.xfailed), (3, 1));
         let zope = "  Ran 3 tests with 1 failures, 0 errors and 0 skipped in 0.1 seconds.\nTearing down\n";
         let counts = zope_counts(zope);
         assert_eq!((counts.passed, counts.failed), (2, 1));
         let total = format!("{zope}Total: 7 tests, 2 failures, 1 errors and 1 skipped in 2.580 seconds.\n");
-        let counts = read_events(b"", &total, Runner::Zope).counts;
+        let counts = read_events(b"", "k", &total, Runner::Zope).counts;
         assert_eq!((counts.passed, counts.failed, counts.errors, counts.skipped), (3, 2, 1, 1));
-        let none = read_events(b"", "Ran 0 tests in 0.0s\n\nOK\n", Runner::Django).counts;
+        let none = read_events(b"", "k", "Ran 0 tests in 0.0s\n\nOK\n", Runner::Django).counts;
         assert_eq!(none.ran(), 0);
     }
 
@@ -243,7 +316,7 @@ not json
             timeout_s: None,
             why: Vec::new(),
         };
-        let mut events = read_events(b"", log, runner);
+        let mut events = read_events(b"", "k", log, runner);
         events.complete(log, &plan, ended_well);
         events
     }

@@ -14,6 +14,7 @@ use crate::{
     cause::{Blame, Cause, Confidence, Dependency},
     evidence::Evidence,
     phase::{Phase, Status},
+    plan::Runner,
     project::ProjectName,
     tests_report::TestCounts,
     words::words,
@@ -110,7 +111,9 @@ fn wanted(evidence: &Evidence, tests: &TestCounts) -> Vec<Variation> {
     let Some(again) = again else { return wanted };
     if again.status == Status::Passed {
         // What fails only beside the others depends on them, on their order or on the load.
-        wanted.push(Variation::Alone);
+        if evidence.test_plan.as_ref().is_some_and(|plan| plan.runner == Runner::Pytest) {
+            wanted.push(Variation::Alone);
+        }
         return wanted;
     }
     if mostly(tests, |message| missing_module(message).is_some()) {

@@ -1,23 +1,49 @@
 """A pytest plugin that writes what happens to each test as it happens, so that a crash keeps what ran before it.
 
 Works from pytest 3 on, under xdist (the controller writes), with reruns and subtests. One JSON object a line:
-{"event": "collected", "count": n} · {"event": "test", "id", "outcome", "seconds", "message"} · {"event": "finish", "exit"}
+{"event": "collected", "count": n} · {"event": "test", "id", "outcome", "seconds", "message"} · {"event": "finish", "exit", "stopped"}
 outcome is passed, failed, error, skipped, xfailed, xpassed, rerun, subtest-passed or subtest-failed.
+Each line has the key that this process was given, and a number: a line that tests wrote or removed is seen.
 """
 import json
 import os
 import sys
 
+import pytest
+
 REPORT = "/cell/report/tests.jsonl"
+# Only the process that the plan starts has the key; what the tests start in their turn does not report.
+KEY = os.environ.pop("WHEELTAPPER_REPORT", None)
 
 
 class Reporter(object):
     def __init__(self):
+        # Tests may replace what a module calls `os` or `open`; what is held here stays.
+        self.open, self.getpid = open, os.getpid
+        self.process, self.number = os.getpid(), 0
         self.stream = open(REPORT, "a")
+        self.collected = self.stopped = False
 
     def write(self, **event):
-        self.stream.write(json.dumps(event) + "\n")
-        self.stream.flush()
+        if self.getpid() != self.process:
+            # A test forked, and its child came back from the test.
+            return
+        event.update(key=KEY, writer="pytest %d" % self.process, number=self.number)
+        self.number += 1
+        line = json.dumps(event) + "\n"
+        try:
+            self.stream.write(line)
+            self.stream.flush()
+        except (IOError, OSError, ValueError):
+            # A test closed what it had not opened.
+            self.stream = self.open(REPORT, "a")
+            self.stream.write(line)
+            self.stream.flush()
+
+    def collect(self, count):
+        if not self.collected:
+            self.collected = True
+            self.write(event="collected", count=count)
 
     def pytest_collectreport(self, report):
         if report.outcome == "failed":
@@ -25,8 +51,12 @@ class Reporter(object):
         elif report.outcome == "skipped" and "::" not in report.nodeid:
             self.write(event="test", id=report.nodeid, outcome="skipped", seconds=None, message="")
 
-    def pytest_collection_modifyitems(self, items):
-        self.write(event="collected", count=len(items))
+    def pytest_collection_finish(self, session):
+        self.collect(len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node, ids):
+        self.collect(len(ids))
 
     def pytest_deselected(self, items):
         self.write(event="deselected", count=len(items))
@@ -55,8 +85,13 @@ class Reporter(object):
             return "xfailed" if expected else "skipped"
         return None
 
+    def pytest_keyboard_interrupt(self, excinfo):
+        # Also what `pytest.exit` raises, whatever exit status it asks for.
+        self.stopped = True
+
     def pytest_sessionfinish(self, session, exitstatus):
-        self.write(event="finish", exit=int(exitstatus))
+        stopped = self.stopped or bool(getattr(session, "shouldstop", False))
+        self.write(event="finish", exit=int(exitstatus), stopped=stopped)
 
 
 def message(report):
@@ -92,5 +127,5 @@ def pytest_collection_finish():
 
 def pytest_configure(config):
     # Workers of xdist send their reports to the controller.
-    if not hasattr(config, "workerinput") and not hasattr(config, "slaveinput"):
+    if KEY and not hasattr(config, "workerinput") and not hasattr(config, "slaveinput"):
         config.pluginmanager.register(Reporter(), "wheeltapper-reporter")

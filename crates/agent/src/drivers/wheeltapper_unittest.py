@@ -3,10 +3,34 @@
 The events are those of the pytest plugin beside it.
 """
 import json
+import os
 import time
 import unittest
 
 REPORT = "/cell/report/tests.jsonl"
+
+
+class Report(object):
+    """Each line has the key that this process was given, and a number: a line that tests wrote or removed is seen."""
+
+    def __init__(self):
+        # Only the process that the plan starts has the key; what the tests start in their turn does not report.
+        self.key = os.environ.pop("WHEELTAPPER_REPORT", None)
+        # Tests may replace what a module calls `os` or `open`; what is held here stays.
+        self.open, self.getpid, self.dumps = open, os.getpid, json.dumps
+        self.process, self.number = os.getpid(), 0
+
+    def write(self, **event):
+        if self.getpid() != self.process:
+            # A test forked, and its child came back from the test.
+            return
+        event.update(key=self.key, writer="unittest %d" % self.process, number=self.number)
+        self.number += 1
+        with self.open(REPORT, "a") as stream:
+            stream.write(self.dumps(event) + "\n")
+
+
+REPORTED = Report()
 
 
 class Result(unittest.TextTestResult):
@@ -20,9 +44,7 @@ class Result(unittest.TextTestResult):
             if type(test).__name__ in ("_FailedTest", "ModuleImportFailure"):
                 # The loader's stand-in for a module that cannot be imported: its text ends with the real error.
                 message = str(error[1]).strip().split("\n")[-1][:500] or message
-        event = {"event": "test", "id": test.id(), "outcome": outcome, "seconds": time.time() - self.began, "message": message}
-        with open(REPORT, "a") as stream:
-            stream.write(json.dumps(event) + "\n")
+        REPORTED.write(event="test", id=test.id(), outcome=outcome, seconds=time.time() - self.began, message=message)
 
     began = time.time()
 
@@ -71,15 +93,10 @@ class Runner(unittest.TextTestRunner):
     resultclass = Result
 
     def run(self, test):
-        self.event(event="collected", count=test.countTestCases())
+        REPORTED.write(event="collected", count=test.countTestCases())
         result = super(Runner, self).run(test)
-        self.event(event="finish", exit=0 if result.wasSuccessful() else 1)
+        REPORTED.write(event="finish", exit=0 if result.wasSuccessful() else 1, stopped=bool(result.shouldStop))
         return result
-
-    @staticmethod
-    def event(**event):
-        with open(REPORT, "a") as stream:
-            stream.write(json.dumps(event) + "\n")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,9 @@ pub(crate) fn run_again(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(),
         if !is_time_left(cell, first) {
             break;
         }
+        if cell.tests_left.is_zero() {
+            break;
+        }
         tried.push(variation);
         let until = cell.job.release.day_of_upload();
         let different = match (variation, until) {
@@ -130,7 +133,7 @@ fn attempt(
     let plan = varied(cell, first.plan, variation);
     let (execution, events) = run_once(cell, world, first.source, &plan)?;
     *cell.phase(Phase::Test) = before;
-    let good = execution.exit.success() && execution.limit.is_none() && events.counts.ran() > 0;
+    let good = execution.exit.success() && execution.limit.is_none() && events.passed();
     let status = if good { Status::Passed } else { Status::Failed };
     cell.evidence.attempts.push(TestAttempt {
         variation,
@@ -232,7 +235,7 @@ fn name_the_guilty(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(), Erro
         let Some(bound) = bound(&suspect).filter(|_| is_time_left(cell, first)) else { continue };
         let different = Different { bound: Some(bound.clone()), ..Different::default() };
         let Some((world, mut changed)) = world(cell, first, different)? else { continue };
-        if !changed.iter().any(|one| one.project == suspect.project) {
+        if cell.tests_left.is_zero() || !changed.iter().any(|one| one.project == suspect.project) {
             continue;
         }
         // The suspect leads; what else had to change with it follows.

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::Path, time::Duration};
 
-use wheeltapper_core::{Phase, TestPlan, plan::Working};
+use wheeltapper_core::{Phase, Sha256, TestPlan, plan::Working};
 use wheeltapper_sandbox::{CELL_PATH, Execution, World};
 
 use crate::{
@@ -13,6 +13,9 @@ use crate::{
     source::Source,
 };
 
+/// The largest report on tests that is read, in bytes: some half a million tests.
+const LARGEST_REPORT: u64 = 128 << 20;
+
 /// One run of a plan, and what it counted.
 pub(crate) fn run_once(
     cell: &mut Cell<'_>,
@@ -21,10 +24,13 @@ pub(crate) fn run_once(
     plan: &TestPlan,
 ) -> Result<(Execution, Events), Error> {
     let before = cell.logs.get(&Phase::Test).map_or(0, Vec::len);
-    let execution = run_plan(cell, world, source, plan)?;
-    let text = world.read(Path::new("report/tests.jsonl"), 32 << 20).unwrap_or_default();
+    // Lines that tests write into the report have another key. The folder's name is random.
+    let folder = cell.folder.path().to_string_lossy().into_owned();
+    let key = Sha256::of_parts([folder.as_str(), &before.to_string()]).hex()[..32].to_owned();
+    let execution = run_plan(cell, world, source, plan, &key)?;
+    let text = world.read(Path::new("report/tests.jsonl"), LARGEST_REPORT).unwrap_or_default();
     let log = log_from(cell, before);
-    let mut events = read_events(&text, &log, plan.runner);
+    let mut events = read_events(&text, &key, &log, plan.runner);
     events.complete(&log, plan, execution.exit.success() && execution.limit.is_none());
     Ok((execution, events))
 }
@@ -40,6 +46,7 @@ fn run_plan(
     world: &World,
     source: &Source,
     plan: &TestPlan,
+    key: &str,
 ) -> Result<Execution, Error> {
     let root = world.root().to_path_buf();
     let site = site_packages(&cell.job.environment.interpreter);
@@ -61,8 +68,9 @@ fn run_plan(
     };
     let (program, arguments) = command(&root, plan);
     let wall = plan.timeout_s.map_or(cell.tests_left, |most| cell.tests_left.min(Duration::from_secs(most)));
-    let environment = plan
-        .environment
+    let mut environment = plan.environment.clone();
+    environment.insert("WHEELTAPPER_REPORT".to_owned(), key.to_owned());
+    let environment = environment
         .iter()
         .map(|(name, value)| (name.into(), value.replace("{root}", &tree.to_string_lossy()).into()))
         .collect();

@@ -407,12 +407,14 @@ fn judge(
     execution: &Execution,
     events: Events,
 ) -> Result<(), (Reason, String)> {
-    let Events { counts, deselected, begun, finished, as_one } = events;
+    let passed = execution.exit.success() && execution.limit.is_none() && events.passed();
+    let Events { counts, deselected, begun, finished, stopped, forged, as_one } = events;
     let ended_well = execution.exit.success() && execution.limit.is_none();
-    let bad = counts.failed + counts.errors;
     // Tests were collected and the first of them took the runner down: that is what they did, not what we failed to do.
-    let cut_down =
-        begun && !finished && (execution.limit.is_some() || matches!(execution.exit, Exit::Signal(_)));
+    let cut_down = begun
+        && !finished
+        && !stopped
+        && (execution.limit.is_some() || matches!(execution.exit, Exit::Code(0) | Exit::Signal(_)));
     let nothing_ran = counts.ran() == 0
         || (counts.passed + counts.failed + counts.xfailed == 0 && execution.limit.is_none());
     // A suite that raises warnings and is stopped by one is stopped as its maintainers would be.
@@ -447,8 +449,14 @@ fn judge(
         let text = "a test ended the runner with exit status 0 before the others had run".to_owned();
         cell.find(Phase::Test, Finding::new("runner-ended-early", text, Vec::new()));
     }
+    // A runner that was killed leaves half a line.
+    let forged = if ended_well { forged } else { 0 };
+    if forged > 0 {
+        let text = format!("the tests wrote or removed {forged} lines of the report on them");
+        cell.find(Phase::Test, Finding::new("forged-report", text, Vec::new()));
+    }
     let report = cell.phase(Phase::Test);
-    report.status = if ended_well && bad == 0 && !cut_short { Status::Passed } else { Status::Failed };
+    report.status = if passed { Status::Passed } else { Status::Failed };
     cell.evidence.tests = Some(counts);
     Ok(())
 }

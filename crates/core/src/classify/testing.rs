@@ -14,7 +14,7 @@ use crate::{
     evidence::Evidence,
     incomplete::{INCOMPLETE_SUITE, asks_for_absent, is_of_absent},
     next_step::{Variation, is_warning},
-    phase::{Phase, PhaseReport, Status},
+    phase::{Finding, Phase, PhaseReport, Status},
     tests_report::{FailingTest, TestCounts},
 };
 
@@ -62,6 +62,16 @@ fn incomplete_suite(report: &PhaseReport, tests: &TestCounts) -> Option<(Found, 
     Some((found, vec![EvidenceLine { phase: Phase::Test, line: 0, text }]))
 }
 
+/// No test failed, and still the run is not believed: a test ended it, or wrote in the report on it.
+fn untrue_report(report: &PhaseReport) -> Option<(Found, Vec<EvidenceLine>)> {
+    let ours = |finding: &&Finding| ["runner-ended-early", "forged-report"].contains(&finding.id.as_str());
+    let finding = report.findings.iter().find(ours)?;
+    let found = Found::new(CauseId::TestFailures, Blame::Package, finding.text.clone())
+        .title(Some("its tests do not let the others run".to_owned()))
+        .confidence(Confidence::High);
+    Some((found, Vec::new()))
+}
+
 /// The cause of a failed test phase, when tests were counted, and the line that it rests on.
 pub(super) fn cause_of(
     evidence: &Evidence,
@@ -73,7 +83,7 @@ pub(super) fn cause_of(
         return None;
     }
     let tests = evidence.tests.as_ref()?;
-    let first = tests.failing.first()?;
+    let Some(first) = tests.failing.first() else { return untrue_report(report) };
     let warnings = tests.failing.iter().filter(|test| is_warning(&test.message)).count();
     if warnings * 2 > tests.failing.len() {
         return Some(raised_warning(evidence, tests));
