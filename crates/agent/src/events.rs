@@ -61,7 +61,12 @@ impl Events {
         let counts = |line: &str| {
             line.strip_prefix("Ran ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         };
-        if lines().any(counts) || (!ended_well && unstarted.iter().any(|start| last.starts_with(start))) {
+        // Where the sources hold test functions, a script that tells of none has not shown that it ran them.
+        let silent = ended_well && plan.expected_tests.unwrap_or(0) > 0;
+        if silent
+            || lines().any(counts)
+            || (!ended_well && unstarted.iter().any(|start| last.starts_with(start)))
+        {
             return;
         }
         let outcome = if ended_well { "passed" } else { "failed" };
