@@ -72,12 +72,37 @@ fn untested_cause(evidence: &Evidence, reason: Option<Reason>) -> Option<Cause> 
             Reason::NoRunnerRecognised | Reason::TestsCouldNotRun | Reason::TestRequirementsConflict
         )
     })?;
+    if let Some(module) = module_of_nobody(evidence).filter(|_| reason == Reason::TestsCouldNotRun) {
+        let detail = format!(
+            "its tests import {module}, which it neither ships nor declares and no known project is called"
+        );
+        let found = Found::new(CauseId::MissingTestDependency, Blame::Package, detail).subject(module);
+        return Some(found.confidence(Confidence::High).in_phase(Phase::Test, Vec::new()));
+    }
     let why = evidence.phases.get(&Phase::Test).and_then(|report| report.findings.first());
     let detail = why.map_or_else(|| reason.as_str().to_owned(), |finding| finding.text.clone());
     let found = Found::new(CauseId::Unclassified, Blame::Recipe, detail)
         .title(Some("its tests were not run".to_owned()))
         .confidence(Confidence::High);
     Some(found.in_phase(Phase::Test, Vec::new()))
+}
+
+/// The module for want of which every test file fails to load, where the plan could not ask for it either: nothing declares
+/// it, and no well-known project is called so.
+fn module_of_nobody(evidence: &Evidence) -> Option<String> {
+    let (tests, plan) = (evidence.tests.as_ref()?, evidence.test_plan.as_ref()?);
+    let missing = |message: &str| {
+        let (_, name) = message.split_once("No module named '")?;
+        Some(name.split(['.', '\'']).next()?.to_owned())
+    };
+    let first = missing(&tests.failing.first()?.message)?;
+    let left_out = format!("import {first} needs ");
+    let is_asked_in_vain = plan
+        .why
+        .iter()
+        .any(|why| why.starts_with(&left_out) && why.ends_with("which no well-known project is called"));
+    let all = tests.failing.iter().all(|test| missing(&test.message).as_deref() == Some(&first));
+    (is_asked_in_vain && all).then_some(first)
 }
 
 fn farm_cause(evidence: &Evidence) -> Cause {

@@ -14,14 +14,25 @@ pub(super) fn cause_of(
     report: &PhaseReport,
     excerpt: &Excerpt<'_>,
 ) -> Option<(Found, Vec<EvidenceLine>)> {
-    by_limit(phase, report)
+    by_limit(evidence, phase, report)
         .map(|found| (found, Vec::new()))
         .or_else(|| by_signal(evidence, phase, report, excerpt))
         .or_else(|| by_finding(phase, report))
 }
 
-fn by_limit(phase: Phase, report: &PhaseReport) -> Option<Found> {
+/// True when the tests were refused a process and went on to their end all the same, most of their failures being others.
+fn was_survived(evidence: &Evidence, report: &PhaseReport) -> bool {
+    let refused = ["can't start new thread", "Resource temporarily unavailable", "Errno 11]"];
+    let failing = evidence.tests.as_ref().map_or(&[][..], |tests| &tests.failing);
+    let of_it = failing.iter().filter(|test| refused.iter().any(|text| test.message.contains(text))).count();
+    report.exit == Some(1) && of_it * 2 < failing.len()
+}
+
+fn by_limit(evidence: &Evidence, phase: Phase, report: &PhaseReport) -> Option<Found> {
     let limit = report.limit?;
+    if limit == Limit::Processes && phase == Phase::Test && was_survived(evidence, report) {
+        return None;
+    }
     let id = match limit {
         Limit::Time => CauseId::Timeout,
         Limit::Inactivity => CauseId::Inactivity,
