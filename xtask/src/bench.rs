@@ -48,6 +48,8 @@ pub struct Options {
     verdicts: Option<verdicts::Verdicts>,
     /// Unpacked sdists whose plans are timed, set when nothing else is measured.
     recipe: Option<Vec<PathBuf>>,
+    /// Set when classification is measured, and nothing else.
+    classify: bool,
 }
 
 impl Options {
@@ -60,12 +62,14 @@ impl Options {
             out: crate::workspace().join("docs/BENCHMARKS.md"),
             verdicts: None,
             recipe: None,
+            classify: false,
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--full" => options.full = true,
                 "--quick" => (options.repetitions, options.slow_repetitions) = (3, 1),
                 "--out" => options.out = arguments.next().ok_or("--out needs a file")?.into(),
+                "--classify" => options.classify = true,
                 "--verdicts" => options.verdicts = Some(verdicts::Verdicts::default()),
                 "--recipe" => options.recipe = Some(Vec::new()),
                 other => match (&mut options.verdicts, &mut options.recipe) {
@@ -148,6 +152,9 @@ pub struct Took {
 
 /// Runs the bench.
 pub fn run(options: &Options) -> ExitCode {
+    if options.classify {
+        return crate::corpus::speed();
+    }
     if let Some(verdicts) = &options.verdicts {
         return verdicts::run(verdicts);
     }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod command;
+mod corpus;
 mod counts;
 mod needs;
 mod skips;
@@ -41,6 +42,12 @@ cargo xtask bench --verdicts [OPTIONS]
     --data DIR           Keep results there.
     --reuse              Stored results are good enough.
 
+cargo xtask bench --classify
+    How many bytes of log are judged a second: an ordinary log, one full of errors, and one line of 100 MB.
+
+cargo xtask corpus add [--data DIR] PROJECT ENV
+    Adds a stored failure to tests/corpus; see docs/rules.md.
+
 cargo xtask check-targets [--strict] [TARGET …]
     Whether the program compiles for Windows and macOS. Wants `rust-src`, or those targets' standard libraries.
     --strict             Fail where a target cannot be checked here.
@@ -58,6 +65,13 @@ fn main() -> ExitCode {
         },
         Some("bench") => match bench::Options::parse(arguments) {
             Ok(options) => bench::run(&options),
+            Err(wrong) => {
+                eprintln!("error: {wrong}\n\n{HELP}");
+                ExitCode::from(2)
+            }
+        },
+        Some("corpus") => match corpus::Options::parse(arguments) {
+            Ok(options) => corpus::add(&options),
             Err(wrong) => {
                 eprintln!("error: {wrong}\n\n{HELP}");
                 ExitCode::from(2)

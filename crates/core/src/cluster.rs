@@ -157,3 +157,59 @@ fn one<T>(set: BTreeSet<T>) -> Option<T> {
     let first = items.next()?;
     items.next().is_none().then_some(first)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(project: &str, environment: &str, subject: &str, requires: &str) -> Record {
+        let digest = crate::Sha256::of(b"x");
+        let failed = !subject.is_empty();
+        let mut value = crate::samples::evidence();
+        value["project"] = json!(project);
+        value["environment"]["name"] = json!(environment);
+        if !requires.is_empty() {
+            value["installed"] =
+                json!([{"project": requires, "version": "1", "sha256": null, "for": "runtime"}]);
+        }
+        let cause = failed.then(|| {
+            json!({
+                "id": "missing-header", "phase": "build", "blame": "platform", "dependency": null, "title": "t",
+                "detail": "d", "subject": subject, "evidence": [], "confidence": "medium",
+            })
+        });
+        let settled = json!({
+            "schema": 1, "id": format!("{project}-{environment}"), "run": "r", "rules": 1,
+            "outcome": if failed { "build-failed" } else { "passed" }, "reason": null, "cause": cause,
+            "signature": failed.then(|| format!("of-{subject}")), "flaky": null, "attempt": 1, "request": digest,
+            "index_answers": [], "inputs": digest, "reused_from": null, "started": "2026-01-01T00:00:00Z",
+            "wall_s": 1.0, "options": {"tests": true, "setup_py": false, "limits": crate::Limits::default()},
+        });
+        value.as_object_mut().unwrap().extend(settled.as_object().unwrap().clone());
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn what_holds_up_most_comes_first() {
+        let mut gathering = Gathering::default();
+        for record in [
+            record("six", "a", "ffi.h", ""),
+            record("six", "b", "ffi.h", ""),
+            record("unheard-of", "a", "ffi.h", ""),
+            record("nobody-knows", "a", "pq.h", ""),
+            record("requests", "a", "", "six"),
+        ] {
+            gathering.add(&record);
+        }
+        let found = gathering.ranked(&Popularity::shipped());
+        assert_eq!((found.failures, found.unclassified, found.clusters.len()), (4, 0, 2));
+        let first = &found.clusters[0];
+        assert_eq!((first.cells, first.members.len(), first.signature.as_str()), (3, 2, "of-ffi.h"));
+        assert_eq!(first.members[0].project.as_str(), "six");
+        assert_eq!(first.members[0].environments.len(), 2);
+        assert_eq!(first.dependents.iter().map(ProjectName::as_str).collect::<Vec<_>>(), ["requests"]);
+        assert!(first.suggestion.is_some());
+    }
+}

@@ -1,6 +1,8 @@
 //! What is true: the words in which results are told, and the rules that turn evidence into verdicts.
 //! No I/O, no async, no clock: everything here is decided from values.
 
+#[cfg(test)]
+mod samples;
 mod words;
 
 pub mod advice;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wheeltapper_core::{Outcome, ProjectName, Record};
+use wheeltapper_core::{Cause, Outcome, ProjectName, Record};
 
 /// What many cells come to.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -11,6 +11,7 @@ pub struct Figures {
     projects: BTreeSet<ProjectName>,
     environments: BTreeSet<String>,
     reused: u64,
+    unclassified: u64,
     core_seconds: f64,
 }
 
@@ -27,6 +28,9 @@ impl Figures {
         *self.outcomes.entry(record.verdict.outcome).or_default() += 1;
         self.projects.insert(record.evidence.project.clone());
         self.environments.insert(record.evidence.environment.name.clone());
+        let failed = record.verdict.outcome.is_failure();
+        let classified = record.verdict.cause.as_ref().is_some_and(Cause::is_classified);
+        self.unclassified += u64::from(failed && !classified);
         if record.reused_from.is_some() {
             self.reused += 1;
         } else {
@@ -47,6 +51,11 @@ impl Figures {
     /// Cells by outcome; outcomes without a cell are absent.
     pub fn outcomes(&self) -> &BTreeMap<Outcome, u64> {
         &self.outcomes
+    }
+
+    /// Failures whose cause no rule names.
+    pub fn unclassified(&self) -> u64 {
+        self.unclassified
     }
 
     /// Cells whose package failed.

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use insta::assert_snapshot;
 use support::{build_failed, hostile, records, test_failed};
 use wheeltapper_core::Record;
-use wheeltapper_render::{Figures, Ranks, junit, markdown, matrix, reasons, record_text, summary};
+use wheeltapper_render::{
+    Figures, Ranks, Surroundings, clusters, explain, junit, markdown, matrix, reasons, record_text, summary,
+};
 
 fn ranks() -> Ranks {
     BTreeMap::from([("requests".parse().unwrap(), 4), ("numpy".parse().unwrap(), 21)])
@@ -104,4 +106,42 @@ fn hostile_text_stays_text_in_every_view() {
     assert_snapshot!("hostile_markdown", markdown(&records, &ranks()));
     let xml = junit(&records).unwrap();
     assert!(!xml.contains("<script>") && !xml.contains('\u{1b}'), "{xml}");
+}
+
+#[test]
+fn a_failure_is_explained_beside_where_it_passes() {
+    let (failed, _) = build_failed("cffi", "1.17.0", "debian12-cp313", "3.13.0");
+    let mut passed = failed.clone();
+    passed.verdict = wheeltapper_core::Verdict {
+        outcome: wheeltapper_core::Outcome::Passed,
+        cause: None,
+        signature: None,
+        ..passed.verdict
+    };
+    passed.evidence.environment.name = "debian12-cp312".to_owned();
+    passed.evidence.environment.python = "3.12.1".to_owned();
+    let around =
+        Surroundings { nearest_pass: Some(&passed), passing: vec![&passed], ..Surroundings::default() };
+    let text = explain(&failed, &around, &["> 12  fatal error: \u{1b}[2Jffi.h".to_owned()], 80, false);
+    for part in [
+        "its wheel could not be",
+        "What differs from where it passes",
+        "interpreter: cpython 3.13.0 here, cpython 3.12.1 there",
+        "What the maintainer could do",
+        "This release was seen to work on Python 3.12.1.",
+        "␛[2J",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains('\u{1b}') && text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[test]
+fn clusters_are_ranked_and_the_share_of_the_unclassified_is_said() {
+    let mut gathering = wheeltapper_core::cluster::Gathering::default();
+    records().iter().for_each(|record| gathering.add(record));
+    let found = gathering.ranked(&wheeltapper_core::Popularity::shipped());
+    let text = clusters(&found, 100, 100, false);
+    assert!(text.contains("no cause that a rule names") && text.contains("requests"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
 }

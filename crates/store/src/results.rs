@@ -268,7 +268,7 @@ impl Store {
     }
 
     /// The records of these rows that this program can read.
-    fn readable(&self, rows: &[SqliteRow]) -> Result<Vec<Record>, Error> {
+    pub(crate) fn readable(&self, rows: &[SqliteRow]) -> Result<Vec<Record>, Error> {
         rows.iter().filter_map(|row| self.unless_unreadable(self.record_of(row))).collect()
     }
 

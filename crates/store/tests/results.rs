@@ -171,3 +171,22 @@ async fn runs_are_told_newest_first() {
     assert_eq!((runs[0].ended.as_ref(), &runs[1].counts), (None, &counts));
     assert_eq!(runs[1].command, command);
 }
+
+#[tokio::test]
+async fn a_verdict_is_put_in_anothers_place_and_nothing_else_changes() {
+    let (_folder, store) = open().await;
+    let written = record("r1", "six", "cp313", Outcome::TestFailed, 5);
+    store.record(&written, &build_log("log")).await.unwrap();
+    let mut rejudged = written.clone();
+    rejudged.verdict.outcome = Outcome::Passed;
+    rejudged.verdict.cause = None;
+    store.rejudge(&rejudged).await.unwrap();
+    assert_eq!(store.latest(&name("six")).await.unwrap(), std::slice::from_ref(&rejudged));
+    let passed = Filter { outcomes: vec![Outcome::Passed], ..Filter::default() };
+    assert_eq!(store.latest_summaries(&passed).await.unwrap().len(), 1);
+    assert_eq!(store.log("r1", Phase::Build).await.unwrap().unwrap(), b"log");
+    let mut pages = store.every_result(Some("run-1"));
+    assert_eq!(pages.next_page().await.unwrap(), [rejudged]);
+    assert!(pages.next_page().await.unwrap().is_empty());
+    assert!(store.every_result(Some("no-run")).next_page().await.unwrap().is_empty());
+}

@@ -8,9 +8,10 @@ use regex::Regex;
 /// How much of a line is kept, in bytes.
 const LONGEST_LINE: usize = 4096;
 /// How many lines are kept from the beginning of a log, and how many from its end.
-const FIRST: usize = 2_000;
-const LAST: usize = 20_000;
-/// How many lines after a traceback's frame belong to it: its source, the carets, and the exception at the end.
+const FIRST: usize = 1_000;
+const LAST: usize = 8_000;
+/// How many lines after a traceback's frame belong to it: its source, the carets, and the exception at the end. A resolver's
+/// sentence runs on as far.
 const BEHIND_A_FRAME: usize = 4;
 
 /// What every decisive line has: a rule whose examples lack all of these does not load.
@@ -21,6 +22,7 @@ static MARKS: LazyLock<Regex> = LazyLock::new(|| {
         "Warning",
         "Exit:",
         "File \"",
+        "depends on ",
         "Traceback",
         "==> ",
         "--- again",
@@ -136,7 +138,7 @@ impl<'a> Excerpt<'a> {
             let from = mark.unwrap_or(start);
             let end = log[from..].find('\n').map_or(log.len(), |at| from + at);
             let text = cleaned(&log[start..end], from - start);
-            behind = if text.trim_start().starts_with("File \"") {
+            behind = if text.trim_start().starts_with("File \"") || text.contains("ecause ") {
                 BEHIND_A_FRAME
             } else {
                 behind.saturating_sub(1)

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex, RegexSet};
+use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::excerpt::is_marked;
@@ -11,6 +11,9 @@ use crate::{
     evidence::Artifact,
     phase::Phase,
 };
+
+/// The memory that matching all patterns at once may take, in bytes: with less, it falls back to a way ten times slower.
+const LARGEST_SET: usize = 128 << 20;
 
 /// What a rule reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -97,7 +100,10 @@ impl Rules {
                 rules.push(checked(rule)?);
             }
         }
-        let set = RegexSet::new(rules.iter().map(|(rule, _)| &rule.pattern))
+        let set = RegexSetBuilder::new(rules.iter().map(|(rule, _)| &rule.pattern))
+            .size_limit(LARGEST_SET)
+            .dfa_size_limit(LARGEST_SET)
+            .build()
             .map_err(|error| RuleError(error.to_string()))?;
         Ok(Rules { rules, set })
     }
@@ -110,6 +116,11 @@ impl Rules {
     /// The rules that know this line, in order, by number.
     pub fn knowing(&self, line: &str) -> impl Iterator<Item = (usize, &Rule)> {
         self.set.matches(line).into_iter().map(|number| (number, &self.rules[number].0))
+    }
+
+    /// The rule of this number.
+    pub fn rule(&self, number: usize) -> &Rule {
+        &self.rules[number].0
     }
 
     /// What a rule takes from a line that it knows: the subject and the detail.

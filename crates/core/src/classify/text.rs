@@ -1,5 +1,7 @@
 //! A cause from the text of a log: what Python raised last, then what rules know, then what follows from something unknown.
 
+use std::cmp::Reverse;
+
 use super::{
     exceptions::{self, Exception},
     excerpt::{Excerpt, Line},
@@ -40,9 +42,7 @@ pub(super) fn cause_of(
     exits
         .chain(&chain)
         .find_map(|raised| from_exception(evidence, phase, excerpt, raised))
-        .or_else(|| from_compiler(evidence, phase, excerpt))
-        .or_else(|| from_lines(evidence, phase, excerpt, false))
-        .or_else(|| from_lines(evidence, phase, excerpt, true))
+        .or_else(|| from_rules(evidence, phase, excerpt))
         .or_else(|| own_setup(evidence, phase, excerpt, chain.first()?))
 }
 
@@ -76,42 +76,51 @@ fn from_exception(
     None
 }
 
-/// The first diagnostic behind the last call of a compiler.
-fn from_compiler(
+/// What rules know of the lines: compilers' diagnostics, then the rest, then what follows from something unknown.
+fn from_rules(
     evidence: &Evidence,
     phase: Phase,
     excerpt: &Excerpt<'_>,
 ) -> Option<(Found, Vec<EvidenceLine>)> {
+    let known: Vec<Known> = excerpt
+        .lines
+        .iter()
+        .enumerate()
+        .flat_map(|(at, line)| shipped().knowing(&line.text).map(move |(rule, _)| Known { at, rule }))
+        .filter(|known| reads(shipped().rule(known.rule), evidence, phase))
+        .collect();
+    from_compiler(phase, excerpt, &known)
+        .or_else(|| from_lines(evidence, phase, excerpt, &known, false))
+        .or_else(|| from_lines(evidence, phase, excerpt, &known, true))
+}
+
+/// A line that a rule knows, both by number.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    at: usize,
+    rule: usize,
+}
+
+/// The first diagnostic behind the last call of a compiler. What it leaves open, a later one of the same call may tell.
+fn from_compiler(phase: Phase, excerpt: &Excerpt<'_>, known: &[Known]) -> Option<(Found, Vec<EvidenceLine>)> {
     let lines = &excerpt.lines;
     let called = |line: &Line<'_>| {
         let program = line.text.split(' ').next().unwrap_or("");
         COMPILERS.contains(&program.rsplit('/').next().unwrap_or("")) || line.text.starts_with("building '")
     };
     let last_call = lines.iter().rposition(called).map_or(0, |at| at + 1);
-    let first_in = |lines: &[Line<'_>]| {
-        let knows = |line: &Line<'_>| {
-            let mut known = shipped().knowing(&line.text);
-            known
-                .find(|(_, rule)| rule.pick == Pick::First && reads(rule, evidence, phase))
-                .map(|(number, _)| number)
-        };
-        let known: Vec<(usize, usize)> =
-            lines.iter().enumerate().filter_map(|(at, line)| Some((at, knows(line)?))).collect();
-        // What one diagnostic leaves open, a later one of the same call may tell.
-        let named = known.iter().find(|(_, number)| {
-            shipped().iter().nth(*number).is_some_and(|rule| rule.id != CauseId::CompilerError)
-        });
-        named.or(known.first()).copied()
+    let first_from = |from: usize| {
+        let of_compiler = |known: &&Known| known.at >= from && shipped().rule(known.rule).pick == Pick::First;
+        let named = |known: &&Known| shipped().rule(known.rule).id != CauseId::CompilerError;
+        let mut diagnostics = known.iter().filter(of_compiler);
+        let first = diagnostics.clone().next();
+        diagnostics.find(named).or(first).copied()
     };
-    let (base, (at, number)) = match first_in(&lines[last_call..]) {
-        Some(found) => (last_call, found),
-        None => (0, first_in(lines)?),
-    };
-    let line = &lines[base + at];
-    let rule = shipped().iter().nth(number)?;
-    let mut found = told(number, rule, line);
-    if rule.id == CauseId::MissingHeader
-        && let Some(header) = own_header(&lines[base + at..], line)
+    let Known { at, rule } = first_from(last_call).or_else(|| first_from(0))?;
+    let line = &lines[at];
+    let mut found = told(rule, shipped().rule(rule), line);
+    if found.id() == CauseId::MissingHeader
+        && let Some(header) = own_header(&lines[at..], line)
     {
         let detail = format!("the source includes {header}, which the sdist does not ship");
         found = Found::new(CauseId::IncompleteSdist, Blame::Package, detail).subject(header);
@@ -130,29 +139,24 @@ fn own_header<'a>(lines: &'a [Line<'_>], diagnostic: &Line<'_>) -> Option<&'a st
     advice::debian_package(CauseId::MissingHeader, header).is_none().then_some(header)
 }
 
+/// The first rule, in order, that knows a line, and the last line that it knows.
 fn from_lines(
     evidence: &Evidence,
     phase: Phase,
     excerpt: &Excerpt<'_>,
+    known: &[Known],
     consequences: bool,
 ) -> Option<(Found, Vec<EvidenceLine>)> {
-    let mut best: Option<(usize, usize)> = None;
-    for (at, line) in excerpt.lines.iter().enumerate() {
-        for (number, rule) in shipped().knowing(&line.text) {
-            if rule.consequence == consequences
-                && rule.pick == Pick::Last
-                && reads(rule, evidence, phase)
-                && best.is_none_or(|(known, _)| number <= known)
-            {
-                best = Some((number, at));
-            }
-        }
-    }
-    let (number, at) = best?;
+    let fits = |known: &&Known| {
+        let rule = shipped().rule(known.rule);
+        rule.consequence == consequences && rule.pick == Pick::Last
+    };
+    let Known { at, rule } =
+        *known.iter().filter(fits).min_by_key(|known| (known.rule, Reverse(known.at)))?;
     let line = &excerpt.lines[at];
-    let rule = shipped().iter().nth(number)?;
     let before = Excerpt { lines: excerpt.lines[..=at].to_vec(), last: None };
     let frames = last_chain(&before).into_iter().next().map(|raised| raised.frames).unwrap_or_default();
+    let (number, rule) = (rule, shipped().rule(rule));
     Some((blamed(evidence, phase, told(number, rule, line), rule.blame, &frames), decisive(phase, line)))
 }
 

@@ -63,6 +63,10 @@ pub fn summary(figures: &Figures, colour: bool) -> String {
     if !counts.is_empty() {
         line.push_str(&format!(": {}", counts.join(", ")));
     }
+    if figures.unclassified() > 0 {
+        let failures = counted(figures.failures(), "failure");
+        line.push_str(&format!("; {} of {failures} with no cause that a rule names", figures.unclassified()));
+    }
     if figures.reused() > 0 {
         line.push_str(&format!("; {} reused", figures.reused()));
     }
