@@ -56,7 +56,7 @@ impl Events {
     /// of tests that nobody heard of, nor where it did not come so far as to check anything.
     fn count_script(&mut self, log: &str, plan: &TestPlan, ended_well: bool) {
         let lines = || log.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("$ "));
-        let last = lines().last().unwrap_or("").trim();
+        let last = lines().next_back().unwrap_or("").trim();
         let unstarted = ["ModuleNotFoundError: ", "usage: ", "python: can't open file"];
         let counts = |line: &str| {
             line.strip_prefix("Ran ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
@@ -85,7 +85,7 @@ fn stopped_by(log: &str) -> Option<&str> {
     };
     let after =
         |mark: &'static str| log.lines().filter_map(move |line| Some(line.strip_prefix(mark)?.trim()));
-    after("INTERNALERROR> ").filter(names_class).last().or_else(|| after("E   ").filter(names_class).last())
+    after("INTERNALERROR> ").rfind(names_class).or_else(|| after("E   ").rfind(names_class))
 }
 
 #[derive(Debug, Deserialize)]

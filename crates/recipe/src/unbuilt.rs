@@ -81,10 +81,10 @@ fn by_layout(reader: &Reader, project: &str) -> Vec<String> {
                 [package, "__init__.py"] => {
                     found.insert(package.to_owned());
                 }
-                [namespace, package, "__init__.py"] if !place.is_empty() => {
-                    if !reader.has_file(&format!("{place}/{namespace}/__init__.py")) {
-                        found.insert(format!("{namespace}.{package}"));
-                    }
+                [namespace, package, "__init__.py"]
+                    if !place.is_empty() && !reader.has_file(&format!("{place}/{namespace}/__init__.py")) =>
+                {
+                    found.insert(format!("{namespace}.{package}"));
                 }
                 _ => {}
             }

@@ -57,9 +57,9 @@ pub(crate) fn test(
         cell.find(Phase::Test, Finding::new("override-problem", problem.to_string(), Vec::new()));
     }
     let stage = Stage { source, wheel, installation };
-    let (mut held, mut unstarted) = (None, Vec::new());
+    let (mut held, mut unstarted) = (None::<Box<Ran>>, Vec::new());
     for (number, plan) in plans.plans.iter().enumerate() {
-        let Some(after) = next_plan(cell, plan, held.as_ref(), !unstarted.is_empty()) else { continue };
+        let Some(after) = next_plan(cell, plan, held.as_deref(), !unstarted.is_empty()) else { continue };
         if number > 0 {
             cell.note(Phase::Test, &format!("--- {after}; plan {} of {}", number + 1, plans.plans.len()));
         }
@@ -72,7 +72,7 @@ pub(crate) fn test(
             }
             Attempt::Ran(ran) => {
                 // The first of those that run too few tests is kept, unless a later one runs twice as many.
-                if held.as_ref().is_none_or(|held: &Ran| ran.collected >= held.collected * 2) {
+                if held.as_ref().is_none_or(|held| ran.collected >= held.collected * 2) {
                     held = Some(ran);
                 }
             }
@@ -81,7 +81,7 @@ pub(crate) fn test(
     }
     match held {
         Some(ran) => {
-            believe(cell, &stage, ran)?;
+            believe(cell, &stage, *ran)?;
             if let Some(finding) = incomplete_suite(cell, &plans.absent) {
                 cell.find(Phase::Test, finding);
             }
@@ -104,7 +104,7 @@ struct Stage<'a> {
 
 enum Attempt {
     /// Tests ran.
-    Ran(Ran),
+    Ran(Box<Ran>),
     /// None did.
     CouldNotRun(Reason, String),
 }
@@ -336,7 +336,7 @@ fn attempt(cell: &mut Cell<'_>, stage: &Stage<'_>, plan: &TestPlan, least: u64) 
                     format!("another plan ran {} tests of a suite of {} or more", tried.collected, least * 2);
                 Attempt::CouldNotRun(Reason::TestsCouldNotRun, why)
             } else {
-                Attempt::Ran(Ran {
+                Attempt::Ran(Box::new(Ran {
                     is_enough,
                     collected: tried.collected,
                     plan: plan.clone(),
@@ -345,7 +345,7 @@ fn attempt(cell: &mut Cell<'_>, stage: &Stage<'_>, plan: &TestPlan, least: u64) 
                     installed: cell.evidence.installed.clone(),
                     layers: extra,
                     wall_s,
-                })
+                }))
             }
         }
     };
