@@ -17,9 +17,36 @@ use crate::{
     phase::Phase,
 };
 
-/// Names that a file beside `setup.py` has rather than a project on the index.
-const BESIDE_SETUP_PY: &[&str] = &[
-    "version", "_version", "about", "common", "config", "utils", "util", "helpers", "tools", "build", "setup",
+/// Names that a file of the source tree has rather than a project on the index.
+const PLAIN_NAMES: &[&str] = &[
+    "version",
+    "_version",
+    "about",
+    "common",
+    "config",
+    "utils",
+    "util",
+    "helpers",
+    "tools",
+    "build",
+    "setup",
+    "client",
+    "server",
+    "core",
+    "base",
+    "main",
+    "models",
+    "errors",
+    "exceptions",
+    "constants",
+    "const",
+    "settings",
+    "compat",
+    "types",
+    "db",
+    "net",
+    "session",
+    "template",
 ];
 
 /// An exception as it was printed.
@@ -143,16 +170,19 @@ fn foreign_module(evidence: &Evidence, phase: Phase, top: &str, module: &str, as
     static POPULAR: LazyLock<Popularity> = LazyLock::new(Popularity::shipped);
     let named: Option<ProjectName> = top.parse().ok();
     let is_project = providers(top).next().is_some()
-        || (named.as_ref().is_some_and(|name| POPULAR.rank(name).is_some())
-            && !BESIDE_SETUP_PY.contains(&top));
+        || (named.as_ref().is_some_and(|name| POPULAR.rank(name).is_some()) && !PLAIN_NAMES.contains(&top));
     let installed = installed_as(evidence, top).is_some();
-    let sibling = !is_project && !installed && top == module;
+    // What a plain name is imported by tells where it was to be; any other name is a requirement's.
+    let of_project =
+        top.len() > 3 && top.to_ascii_lowercase().contains(&evidence.project.as_str().replace('-', "_"));
+    let of_setup = top.contains("setup") || top.contains("version") || of_project;
+    let sibling = !is_project && !installed && top == module && (PLAIN_NAMES.contains(&top) || of_setup);
     match (phase, asker) {
         (Phase::Build, Some(Owner::Setup) | None) if sibling => (
             CauseId::IncompleteSdist,
             Blame::Package,
             format!("setup.py imports {module}, a file beside it that the sdist does not ship"),
-            if BESIDE_SETUP_PY.contains(&top) { Confidence::Medium } else { Confidence::Low },
+            Confidence::Medium,
         ),
         (Phase::Build | Phase::Import, Some(Owner::Release)) if sibling => (
             CauseId::Python2Syntax,

@@ -96,6 +96,11 @@ fn a_file_beside_setup_py_is_no_requirement() {
     };
     assert_eq!(missing("<string>", "version"), CauseId::IncompleteSdist);
     assert_eq!(missing("<string>", "numpy"), CauseId::UndeclaredBuildRequirement);
+    assert_eq!(missing("<string>", "unheard_of_tool"), CauseId::UndeclaredBuildRequirement);
+    assert_eq!(
+        missing("/cell/src/thing-1.0/hooks/h.py", "unheard_of_tool"),
+        CauseId::UndeclaredBuildRequirement
+    );
     assert_eq!(missing("/cell/src/thing-1.0/thing/__init__.py", "client"), CauseId::Python2Syntax);
     assert_eq!(missing("<string>", "thing.sub"), CauseId::IncompleteSdist);
     assert_eq!(missing("<string>", "winreg"), CauseId::NeedsOtherPlatform);
