@@ -139,15 +139,23 @@ fn unwrap(words: &[String]) -> Option<Vec<String>> {
                 let skip = words[1..].iter().take_while(|word| word.starts_with('-')).count();
                 words.drain(..1 + skip);
             }
-            (name, Some("-m")) if is_python(name) && words.get(2).is_some_and(|word| word == "coverage") => {
-                if words.get(3).is_none_or(|word| word != "run") {
-                    return None;
-                }
-                words = of_coverage(&words[4..]);
-            }
             (name, _) if is_python(name) => {
                 words[0] = "python".to_owned();
-                return Some(words);
+                let is_flag = |word: &&String| word.starts_with('-') && !matches!(word.as_str(), "-m" | "-c");
+                let flags = words[1..].iter().take_while(is_flag).count();
+                // As a module, or as the script in an environment's folder of programs.
+                let (flags, run) = words[1..].split_at(flags);
+                let run = run.strip_prefix(&["-m".to_owned()]).unwrap_or(run);
+                let is_coverage = run.first().is_some_and(|word| word.rsplit('/').next() == Some("coverage"));
+                match run.get(1).map(String::as_str) {
+                    _ if !is_coverage => return Some(words),
+                    Some("run") => {
+                        let mut inner = of_coverage(&run[2..]);
+                        inner.splice(1..1, flags.iter().cloned());
+                        words = inner;
+                    }
+                    _ => return None,
+                }
             }
             _ => return Some(words),
         }
@@ -226,6 +234,11 @@ mod tests {
             ("uv run --group test python3.12 -W error -m unittest", Tool::Unittest, ""),
             ("- coverage run runtests.py x", Tool::Script, "python runtests.py x"),
             ("-coverage run tests/runtests.py x", Tool::Script, "python tests/runtests.py x"),
+            (
+                "python -Wd {envbindir}/coverage run tests/manage.py test -v2",
+                Tool::Django,
+                "python -Wd tests/manage.py test -v2",
+            ),
             ("django-admin test --settings=a.b", Tool::Django, "python -m django test --settings=a.b"),
             ("./manage.py test", Tool::Django, ""),
             ("python -s -m django test app", Tool::Django, "python -s -m django test app"),

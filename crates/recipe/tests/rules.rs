@@ -465,3 +465,26 @@ fn tests_marked_as_needing_a_network_are_left_out_and_told() {
     let unused = ("pytest.ini", "[pytest]\nmarkers =\n  network: needs it\n");
     assert!(plan(&[("tests/test_a.py", PYTEST), unused]).deselected.is_empty());
 }
+
+#[test]
+fn django_runs_where_manage_py_lies_and_with_settings_that_are_some() {
+    const DJANGO: &str = "from django.test import TestCase\nclass A(TestCase):\n    def test_a(self): pass\n";
+    let plan = |files: &[(&'static str, &'static str)]| release(files).plans().plans.remove(0);
+    let managed = plan(&[("tests/manage.py", ""), ("tests/app/test_a.py", DJANGO)]);
+    assert_eq!(
+        (managed.command.join(" "), managed.directory.as_str()),
+        ("python manage.py test".into(), "tests")
+    );
+    let settings = plan(&[
+        ("tests/tests.py", DJANGO),
+        ("tests/settings.py", "VALUE = 1\n"),
+        ("tests/test_settings.py", "INSTALLED_APPS = ['tests']\n"),
+    ]);
+    assert_eq!(settings.environment["DJANGO_SETTINGS_MODULE"], "tests.test_settings");
+    let tox = (
+        "tox.ini",
+        "[testenv]\ncommands =\n  python -Wd {envbindir}/coverage run tests/manage.py test -v2 {posargs:app}\n",
+    );
+    let written = plan(&[("tests/manage.py", ""), ("tests/app/test_a.py", DJANGO), tox]);
+    assert_eq!(written.command.join(" "), "python -Wd tests/manage.py test -v2 app");
+}

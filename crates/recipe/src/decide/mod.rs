@@ -134,7 +134,7 @@ impl Case<'_> {
             };
             evidence.push(Evidence {
                 file: list.file.clone(),
-                line: Some(list.line),
+                line: Some(list.line).filter(|line| *line > 0),
                 says,
                 weight: list.tier.weight(),
             });
@@ -338,7 +338,7 @@ fn with_least(plan: &TestPlan, least: &Needs) -> Option<TestPlan> {
         TestPlan { requirements: least.requirements.clone(), extras: Vec::new(), ..plan.clone() };
     fewest
         .why
-        .push(format!("only {}, in case the whole list cannot be installed", least.requirements.join(", ")));
+        .push("only what the tests' own imports need, in case the whole list cannot be installed".to_owned());
     Some(fewest)
 }
 

@@ -13,7 +13,7 @@ use crate::{
     pytest_config::matches,
     python::facts::Facts,
     survey::is_under,
-    tree::file_name,
+    tree::{file_name, parent},
     variables::is_theirs,
 };
 
@@ -338,15 +338,14 @@ impl Case<'_> {
             .find(|file| self.reader.has_file(file));
         let manage =
             self.reader.files().iter().map(|file| file.0).find(|path| file_name(path) == "manage.py");
-        let settings =
-            self.reader.files().iter().map(|file| file.0).find(|path| {
-                matches("*settings*.py", path) && path.split('/').any(|part| part.contains("test"))
-            });
+        let settings = self.django_settings();
         if let Some(script) = script {
             draft.command.push(script.to_owned());
             draft.why.push(format!("tests import Django, and {script} is there to run them"));
         } else if let Some(manage) = manage {
-            draft.command.extend([manage.to_owned(), "test".into()]);
+            // Its folder is where its settings and apps are found, and where discovery begins.
+            draft.command.extend(["manage.py".to_owned(), "test".into()]);
+            draft.directory = parent(manage).to_owned();
             draft.why.push(format!("tests import Django, and {manage} is there to run them"));
         } else if let Some(settings) = settings {
             draft.command.extend(["-m", "django", "test"].map(str::to_owned));
@@ -357,6 +356,19 @@ impl Case<'_> {
             return None;
         }
         Some(draft)
+    }
+
+    /// A module of settings beside the tests: one that names apps or databases, which a file of some values does not.
+    fn django_settings(&self) -> Option<&str> {
+        let mut named = self.reader.files().iter().map(|file| file.0).filter(|path| {
+            matches("*settings*.py", path) && path.split('/').any(|part| part.contains("test"))
+        });
+        named.find(|path| {
+            let text = self.reader.text(path);
+            text.is_some_and(|text| {
+                ["INSTALLED_APPS", "DATABASES", "import *"].iter().any(|word| text.contains(word))
+            })
+        })
     }
 }
 
