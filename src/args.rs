@@ -98,6 +98,19 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Show the site that cycles keep up to date
+    Serve {
+        /// The site's folder [default: `site` in the data folder]
+        #[arg(long, value_name = "DIR")]
+        site: Option<PathBuf>,
+        /// Where to listen. Beyond this machine, put a server in front that speaks TLS
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8470")]
+        listen: std::net::SocketAddr,
+    },
+    /// What the last cycles did, what is running, what is late, disk used and where
+    Status,
+    /// Free what policy no longer keeps
+    Gc(GcArguments),
     /// Write a static site of what is stored
     Report {
         /// The folder to write; what is in it is replaced file by file.
@@ -309,6 +322,20 @@ pub enum CycleCommand {
     Pause,
     /// Go on after `pause`
     Resume,
+}
+
+/// Arguments of `gc`.
+#[derive(Debug, Args)]
+pub struct GcArguments {
+    /// Keep logs of superseded results, and answers of the index, for so long. Results, newest logs and news are always kept
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    pub keep: Period,
+    /// Also remove all layers; only while nothing else runs in this data folder
+    #[arg(long)]
+    pub layers: bool,
+    /// Say what would be freed, and free nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// A length of time: a number and `s`, `m`, `h` or `d`.

@@ -96,6 +96,11 @@ impl From<wheeltapper_coordinator::Error> for Failure {
         match error {
             Error::Index(error) => error.into(),
             Error::Store(error) => error.into(),
+            Error::Render(error) => {
+                Failure::new(Exit::Farm, error.to_string()).hint("this is a bug of wheeltapper")
+            }
+            error @ Error::Site { .. } => Failure::new(Exit::Farm, error.to_string())
+                .hint("what was there before is as it was; the next cycle tries again"),
             Error::User { message, hint } => Failure { exit: Exit::Input, message, hint },
         }
     }

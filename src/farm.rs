@@ -290,7 +290,7 @@ fn stop_on_interrupt(runtime: &Runtime, cancel: Cancel) {
 }
 
 /// Waits for Ctrl-C, or for SIGTERM where there is such a thing.
-async fn interrupted() {
+pub async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

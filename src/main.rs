@@ -56,6 +56,9 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Reclassify { run, dry_run } => {
             commands::reclassify::reclassify(&paths()?, run.as_deref(), dry_run)
         }
+        Command::Serve { site, listen } => commands::serve::serve(&paths()?, site, listen),
+        Command::Status => commands::status::status(&paths()?),
+        Command::Gc(gc) => commands::gc::gc(&paths()?, &gc),
         Command::Report { out } => commands::report::report(&paths()?, &out),
         Command::Doctor { sandbox } => commands::doctor::doctor(&paths()?, &sandbox),
         Command::Completions { shell } => commands::completions::completions(shell),

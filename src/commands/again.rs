@@ -1,9 +1,12 @@
 //! Cycle after cycle, one at a time: each is a process of its own, so that nothing of one outlives it.
 
 use std::{
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     exit::{Exit, Failure},
@@ -11,7 +14,7 @@ use crate::{
 };
 
 /// Begins this command again and again, without `--every`, until it is stopped.
-pub fn again(every: Duration) -> Result<Exit, Failure> {
+pub fn again(data: &Path, every: Duration) -> Result<Exit, Failure> {
     let program = std::env::current_exe()?;
     let arguments = without_every(std::env::args().skip(1));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -20,6 +23,9 @@ pub fn again(every: Duration) -> Result<Exit, Failure> {
         loop {
             let mut command = Command::new(&program);
             command.args(&arguments);
+            // For `status`; what it says of the schedule is a convenience, and no reason to stop.
+            let due_at = Timestamp::now() + SignedDuration::try_from(every).unwrap_or(SignedDuration::ZERO);
+            let _ = std::fs::write(schedule_file(data), due_at.to_string());
             if let Some(exit) = one(command).await? {
                 return Ok(exit);
             }
@@ -42,6 +48,11 @@ pub fn again(every: Duration) -> Result<Exit, Failure> {
             }
         }
     })
+}
+
+/// Where the time of the next cycle stands.
+pub fn schedule_file(data: &Path) -> PathBuf {
+    data.join("cycle.schedule")
 }
 
 /// Runs one cycle to its end. An exit code when there are to be no more.

@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use wheeltapper_coordinator::{
     Catalog, Event, RunOptions, Target,
     cycle::{Ended, Hold, Order, Walk, WalkOptions, longest, pause_file},
+    letters::{self, LetterOptions},
+    publish::PublishOptions,
     requirements_file,
 };
 use wheeltapper_core::{
@@ -55,16 +57,19 @@ pub fn cycle(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure>
     if arguments.top.is_none() && arguments.file.is_none() && !arguments.all {
         return Err(Failure::new(Exit::Usage, "nothing to walk").hint("use --top N, --file FILE or --all"));
     }
+    if let Some(address) = arguments.from_address.as_deref().filter(|address| !letters::is_address(address)) {
+        return Err(Failure::new(Exit::Usage, format!("`{address}` is no mail address")));
+    }
     let _only_one = lock(&paths.data, arguments.every.is_some())?;
     match arguments.every {
-        Some(every) => again::again(every.0),
+        Some(every) => again::again(&paths.data, every.0),
         None => one(paths, arguments),
     }
 }
 
 /// Holds the right to walk cycles in this data folder; the kernel frees it however the process ends. Whoever begins cycles
 /// again and again holds a lock of its own, so that the cycles it begins can hold theirs.
-fn lock(data: &Path, again: bool) -> Result<File, Failure> {
+pub fn lock(data: &Path, again: bool) -> Result<File, Failure> {
     let path = data.join(if again { "cycles.lock" } else { "cycle.lock" });
     let failed = |error: std::io::Error| Failure::new(Exit::Farm, format!("{}: {error}", path.display()));
     let mut file =
@@ -165,10 +170,50 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
         Ended::Complete => farm.runtime.block_on(farm.store.end_cycle(cycle.number, &now.to_string()))?,
         Ended::Unfinished => farm.runtime.block_on(farm.store.count_cycle(cycle.number))?,
     };
+    if !farm.agent.cancel.is_cancelled() {
+        let after = farm.runtime.block_on(farm.store.cycles(1))?.into_iter().next().unwrap_or(cycle.clone());
+        publish(paths, arguments, &farm, &popularity, &after)?;
+    }
     tell(&cycle, &summary, ended)?;
     let stopped = farm.agent.cancel.is_cancelled();
     farm.runtime.block_on(farm.store.close());
     Ok(if stopped { Exit::Interrupted } else { Exit::Success })
+}
+
+/// Tells what a cycle brought: the site, and letters.
+fn publish(
+    paths: &Paths,
+    arguments: &CycleArguments,
+    farm: &Farm,
+    popularity: &Popularity,
+    cycle: &Cycle,
+) -> Result<(), Failure> {
+    let handle = farm.runtime.handle();
+    let site = arguments.site.clone().unwrap_or_else(|| paths.data.join("site"));
+    let options = PublishOptions {
+        program: format!("wheeltapper {}", env!("CARGO_PKG_VERSION")),
+        address: arguments.address.clone(),
+        ranks: popularity.ranks().collect(),
+        workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        site,
+    };
+    let published = wheeltapper_coordinator::publish::publish(handle, &farm.store, &options)?;
+    view::remark(&format!(
+        "site: {}: {} files written, {} projects made anew",
+        options.site.display(),
+        published.written,
+        published.projects
+    ));
+    let options = LetterOptions {
+        outbox: arguments.outbox.clone().unwrap_or_else(|| paths.data.join("outbox")),
+        from: arguments.from_address.clone().unwrap_or_else(|| letters::NOBODY.to_owned()),
+        address: arguments.address.clone(),
+    };
+    let written = letters::write(handle, &farm.store, cycle, &options)?;
+    if written > 0 {
+        view::remark(&format!("letters: {written} new in {}; none is sent", options.outbox.display()));
+    }
+    Ok(())
 }
 
 /// Walks, with a view of it.

@@ -265,6 +265,6 @@ fn is_absent(error: &Error) -> bool {
     match error {
         Error::Index(error) => error.kind() == wheeltapper_index::Kind::Absent,
         Error::User { .. } => true,
-        Error::Store(_) => false,
+        Error::Store(_) | Error::Render(_) | Error::Site { .. } => false,
     }
 }

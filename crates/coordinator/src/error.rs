@@ -9,6 +9,17 @@ pub enum Error {
     /// The store of results.
     #[error(transparent)]
     Store(#[from] wheeltapper_store::Error),
+    /// A page cannot be made: a bug.
+    #[error(transparent)]
+    Render(#[from] wheeltapper_render::Error),
+    /// The site or the outbox cannot be written.
+    #[error("{}: {source}", path.display())]
+    Site {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// The user asked for something that does not exist or cannot be read.
     #[error("{message}")]
     User {

@@ -6,8 +6,11 @@ mod checkout;
 pub mod cycle;
 mod error;
 mod fingerprint;
+pub mod letters;
+pub mod publish;
 mod run;
 mod target;
+pub mod web;
 
 pub use catalog::{Catalog, Found, local};
 pub use error::Error;

@@ -57,6 +57,11 @@ impl Popularity {
         self.ranks.get(name).copied()
     }
 
+    /// Every name with its rank, from 1.
+    pub fn ranks(&self) -> impl Iterator<Item = (ProjectName, u32)> {
+        (1..).zip(&self.names).map(|(rank, name)| (name.clone(), rank))
+    }
+
     /// Up to three listed names that are spelled nearly like this one, the nearest and most downloaded first.
     pub fn near(&self, name: &ProjectName) -> Vec<&ProjectName> {
         let most = if name.as_str().len() <= 4 { 1 } else { 2 };

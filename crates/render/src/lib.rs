@@ -7,11 +7,13 @@ mod cycle;
 mod figures;
 mod groups;
 mod junit;
+pub mod letter;
 mod markdown;
 mod measures;
 mod site;
 mod terminal;
 mod text;
+pub mod web;
 
 pub use cycle::cycle_summary;
 pub use figures::Figures;
@@ -45,6 +47,12 @@ pub enum Error {
         /// The reason.
         source: serde_json::Error,
     },
+    /// A feed cannot be written: a bug.
+    #[error("feed: {0}")]
+    Feed(String),
+    /// A chart cannot be drawn: a bug.
+    #[error("chart: {0}")]
+    Chart(String),
     /// The JUnit document cannot be written: a bug.
     #[error("JUnit XML: {0}")]
     Junit(String),

@@ -518,6 +518,28 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
+    /// The records of a run as JSON, in the order in which they settled: those after this number, at most `limit`, each
+    /// with its number.
+    pub async fn run_page(&self, run: &str, after: i64, limit: i64) -> Result<Vec<(i64, Vec<u8>)>, Error> {
+        let fault = |source| self.fault(source);
+        let rows = sqlx::query(
+            "SELECT number, record FROM result WHERE run = ? AND number > ? ORDER BY number LIMIT ?",
+        )
+        .bind(run)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(fault)?;
+        let read = |row: &SqliteRow| {
+            let number: i64 = row.try_get(0).map_err(fault)?;
+            let packed: &[u8] = row.try_get(1).map_err(fault)?;
+            let json = zstd::decode_all(packed);
+            Ok((number, json.map_err(|error| Error::unreadable(&number.to_string(), error))?))
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// Remembers who is concerned with a project, as its newest tapped release has it.
     pub async fn note_people(&self, project: &ProjectName, people: &People) -> Result<(), Error> {
         let text = serde_json::to_string(people).map_err(|error| Error::unreadable("people", error))?;

@@ -13,9 +13,11 @@
 mod cycles;
 mod error;
 mod filesystem;
+mod letters;
 mod logs;
 mod rejudge;
 mod results;
+mod retention;
 mod runs;
 mod schema;
 
@@ -34,8 +36,10 @@ use sqlx::{
 
 pub use cycles::{Decision, Settled, StoredCell};
 pub use error::Error;
+pub use letters::{StoredLetter, Told};
 pub use rejudge::ResultPages;
 pub use results::{Filter, LatestPages, Recorded, Summary};
+pub use retention::Freed;
 pub use runs::Run;
 
 /// The database's file name below the data folder.

@@ -11,6 +11,7 @@ pub mod hostile;
 mod metadata;
 mod sdist;
 pub mod skip;
+pub mod synthetic;
 mod wheel;
 
 pub use archive::Artifact;

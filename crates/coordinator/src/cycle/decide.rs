@@ -59,7 +59,9 @@ impl Decider {
                 match catalog.choose(project, &specifiers, environment).await {
                     Ok(found) => cells.extend(plan(found, environment, &self.options)),
                     Err(Error::Index(error)) if error.kind() != Kind::Absent => return Err(error.into()),
-                    Err(Error::Store(error)) => return Err(error.into()),
+                    Err(error @ (Error::Store(_) | Error::Render(_) | Error::Site { .. })) => {
+                        return Err(error);
+                    }
                     Err(Error::Index(_) | Error::User { .. })
                         if absent.iter().any(|(name, _)| name == project) =>
                     {

@@ -3,7 +3,7 @@
 
 mod log;
 mod paths;
-mod view;
+pub(crate) mod view;
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,10 @@ use minijinja::{Environment as Templates, UndefinedBehavior, context, syntax::Sy
 use wheeltapper_core::{Phase, Record};
 
 use crate::{Error, Ranks, figures::Figures, groups::Cell};
+pub(crate) use paths::{cell_anchor, raw_log_path, safe};
 pub use paths::{cell_log_path, project_path};
 
-const STYLE: &str = include_str!("../../templates/style.css");
+pub(crate) const STYLE: &str = include_str!("../../templates/style.css");
 /// How many projects one page of the matrix holds.
 const ROWS: usize = 400;
 
@@ -49,7 +50,7 @@ pub struct ReportFile {
 }
 
 impl ReportFile {
-    fn whole(path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn whole(path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         ReportFile { path: path.into(), bytes: bytes.into(), mode: Mode::Whole }
     }
 }
@@ -70,21 +71,7 @@ impl Report {
     /// # Errors
     /// [`Error::Template`], a bug.
     pub fn new(options: ReportOptions) -> Result<Report, Error> {
-        let mut templates = Templates::new();
-        templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        templates.set_syntax(syntax.map_err(|source| template_fault("syntax", source))?);
-        templates.add_filter("prose", log::prose);
-        for (name, source) in [
-            ("base.html", include_str!("../../templates/base.html")),
-            ("macros.html", include_str!("../../templates/macros.html")),
-            ("index.html", include_str!("../../templates/index.html")),
-            ("project.html", include_str!("../../templates/project.html")),
-            ("cell.html", include_str!("../../templates/cell.html")),
-            ("log.html", include_str!("../../templates/log.html")),
-        ] {
-            templates.add_template(name, source).map_err(|source| template_fault(name, source))?;
-        }
+        let templates = templates()?;
         Ok(Report {
             templates,
             options,
@@ -127,7 +114,7 @@ impl Report {
     fn logs(&self, record: &Record, logs: &BTreeMap<Phase, Vec<u8>>) -> Result<Vec<ReportFile>, Error> {
         let mut files = Vec::new();
         for (phase, text) in logs {
-            files.push(ReportFile::whole(paths::raw_log_path(record, *phase), text.clone()));
+            files.push(ReportFile::whole(raw_log_path(record, *phase), text.clone()));
         }
         if !logs.is_empty() {
             let view = view::log(record, logs);
@@ -178,6 +165,7 @@ impl Report {
         let page = context! {
             root,
             class,
+            web => false,
             generated => &self.options.generated,
             program => &self.options.program,
             ..view
@@ -187,6 +175,26 @@ impl Report {
     }
 }
 
-fn template_fault(page: &str, source: minijinja::Error) -> Error {
+/// The templates that the report and the site of cycles share.
+pub(crate) fn templates() -> Result<Templates<'static>, Error> {
+    let mut templates = Templates::new();
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    templates.set_syntax(syntax.map_err(|source| template_fault("syntax", source))?);
+    templates.add_filter("prose", log::prose);
+    for (name, source) in [
+        ("base.html", include_str!("../../templates/base.html")),
+        ("macros.html", include_str!("../../templates/macros.html")),
+        ("index.html", include_str!("../../templates/index.html")),
+        ("project.html", include_str!("../../templates/project.html")),
+        ("cell.html", include_str!("../../templates/cell.html")),
+        ("log.html", include_str!("../../templates/log.html")),
+    ] {
+        templates.add_template(name, source).map_err(|source| template_fault(name, source))?;
+    }
+    Ok(templates)
+}
+
+pub(crate) fn template_fault(page: &str, source: minijinja::Error) -> Error {
     Error::Template { page: page.to_owned(), source }
 }

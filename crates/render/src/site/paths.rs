@@ -28,7 +28,7 @@ pub(crate) fn cell_anchor(environment: &str, artifact: &str) -> String {
 
 /// The name itself where it is harmless; otherwise its harmless characters and a part of its digest, so that two names
 /// never meet in one file.
-fn safe(name: &str) -> String {
+pub(crate) fn safe(name: &str) -> String {
     let harmless =
         |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
     if !name.is_empty() && name.len() <= 120 && !name.starts_with('.') && name.chars().all(harmless) {

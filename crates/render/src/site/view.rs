@@ -41,11 +41,11 @@ impl From<Pill> for Value {
 }
 
 impl Pill {
-    fn short(outcome: Outcome) -> Self {
+    pub(crate) fn short(outcome: Outcome) -> Self {
         Pill { class: class(outcome), sign: outcome.sign(), word: short_word(outcome).to_owned() }
     }
 
-    fn full(outcome: Outcome) -> Self {
+    pub(crate) fn full(outcome: Outcome) -> Self {
         Pill { class: class(outcome), sign: outcome.sign(), word: outcome.to_string() }
     }
 

@@ -108,7 +108,10 @@ impl State {
                 return Response::text(404, "no such project");
             };
             let Some(project) = self.projects.get(name.as_str()) else {
-                return Response::text(404, "no such project");
+                return match pages::made_up(name.as_str(), json, self.synthetic) {
+                    Some(page) => paged(request, page),
+                    None => Response::text(404, "no such project"),
+                };
             };
             if rest != format!("{name}/") {
                 let mut response = Response::text(301, "moved");
@@ -117,19 +120,24 @@ impl State {
             }
             pages::project(name.as_str(), project, json)
         };
-        let tag = etag(page.body.as_bytes());
-        let fresh = request.headers.get("if-none-match") == Some(&tag);
-        let headers = vec![
-            ("Content-Type", page.content_type.to_owned()),
-            ("ETag", tag),
-            ("Vary", "Accept".to_owned()),
-            ("Cache-Control", "max-age=0".to_owned()),
-        ];
-        if fresh {
-            return Response { status: 304, headers, body: Vec::new() };
-        }
-        Response { status: 200, headers, body: page.body.into_bytes() }
+        paged(request, page)
     }
+}
+
+/// A page, or that the client has it already.
+fn paged(request: &Request, page: pages::Page) -> Response {
+    let tag = etag(page.body.as_bytes());
+    let fresh = request.headers.get("if-none-match") == Some(&tag);
+    let headers = vec![
+        ("Content-Type", page.content_type.to_owned()),
+        ("ETag", tag),
+        ("Vary", "Accept".to_owned()),
+        ("Cache-Control", "max-age=0".to_owned()),
+    ];
+    if fresh {
+        return Response { status: 304, headers, body: Vec::new() };
+    }
+    Response { status: 200, headers, body: page.body.into_bytes() }
 }
 
 /// A file, or the one range of it that was asked for.

@@ -105,6 +105,8 @@ struct State {
     style: Style,
     credentials: Option<(String, String)>,
     projects: BTreeMap<String, Project>,
+    /// How many made-up projects there are beside them.
+    synthetic: usize,
     faults: BTreeMap<String, Fault>,
     requests: Vec<Request>,
     connections: Vec<TcpStream>,
@@ -222,6 +224,12 @@ impl FakeIndex {
             self.publish_as(&fixture.project(), file);
         }
         Ok(())
+    }
+
+    /// Holds so many made-up projects beside what is published, each with one release that no Python of today may use: a
+    /// whole index in size, of which nothing has to be run.
+    pub fn grow(&self, projects: usize) {
+        self.lock().synthetic = projects;
     }
 
     /// Removes a file, as if it had been deleted upstream.

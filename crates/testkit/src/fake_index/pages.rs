@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::{Project, Published, State};
+use crate::synthetic;
 
 /// Content type and body of a page.
 pub(super) struct Page {
@@ -19,7 +20,9 @@ impl State {
     /// The list of all projects.
     pub(super) fn list(&self, json: bool) -> Page {
         if json {
-            let projects: Vec<Value> = self.projects.keys().map(|name| json!({ "name": name })).collect();
+            let made_up = (0..self.synthetic).map(|number| json!({ "name": synthetic::name(number) }));
+            let named = self.projects.keys().map(|name| json!({ "name": name }));
+            let projects: Vec<Value> = named.chain(made_up).collect();
             let body = json!({ "meta": { "api-version": "1.4" }, "projects": projects }).to_string();
             return Page { content_type: JSON, body };
         }
@@ -36,6 +39,23 @@ pub(super) fn project(name: &str, project: &Project, json: bool) -> Page {
     }
     let links: Vec<String> = project.files.iter().map(link).collect();
     Page { content_type: HTML, body: html(&format!("Links for {name}"), &links.join("\n")) }
+}
+
+/// The page of a made-up project, if this is the name of one of so many.
+pub(super) fn made_up(name: &str, json: bool, count: usize) -> Option<Page> {
+    let number: usize = name.rsplit('-').next()?.parse().ok()?;
+    (json && number < count && synthetic::name(number).as_str() == name).then(|| {
+        let file = json!({
+            "filename": format!("{}-1.0.tar.gz", name.replace('-', "_")),
+            "url": format!("../../files/{name}-1.0.tar.gz"),
+            "hashes": { "sha256": crate::archive::sha256(name.as_bytes()) },
+            "requires-python": "<3",
+            "upload-time": "2020-01-01T00:00:00Z",
+        });
+        let body =
+            json!({ "meta": { "api-version": "1.4" }, "name": name, "versions": ["1.0"], "files": [file] });
+        Page { content_type: JSON, body: body.to_string() }
+    })
 }
 
 fn project_json(name: &str, project: &Project) -> String {

@@ -1,0 +1,192 @@
+//! The site of a made-up farm: every link leads somewhere, nothing is made twice, and a change changes what it concerns.
+
+#![allow(clippy::unwrap_used)] // A test's bodies and the functions that serve them may panic.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tokio::runtime::Runtime;
+use wheeltapper_coordinator::publish::{OWN, PublishOptions, Published, publish};
+use wheeltapper_core::{
+    Artifact, Outcome,
+    cycle::{CellName, Due, People, State, standing},
+};
+use wheeltapper_store::{Decision, Settled, Store};
+use wheeltapper_testkit::synthetic;
+
+struct Farm {
+    runtime: Runtime,
+    store: Store,
+    folder: tempfile::TempDir,
+}
+
+impl Farm {
+    fn new() -> Farm {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = runtime.block_on(Store::open(folder.path())).unwrap();
+        Farm { runtime, store, folder }
+    }
+
+    /// A cycle in which the projects of these numbers are run, and all others stand.
+    fn cycle(&self, projects: usize, run: impl Fn(usize) -> bool) {
+        self.runtime.block_on(async {
+            let number = self.store.cycles(1).await.unwrap().first().map_or(1, |last| last.number + 1);
+            let name = format!("cycle-{number}");
+            let started = format!("2026-11-{number:02}T00:00:00Z");
+            self.store.begin_cycle(&name, "made up", &started).await.unwrap();
+            for project in 0..projects {
+                for environment in 0..3 {
+                    let cell = CellName {
+                        project: synthetic::name(project),
+                        environment: synthetic::environment(environment),
+                        artifact: Artifact::Sdist,
+                    };
+                    let (record, logs) = synthetic::result(project, environment, &name, number as u32);
+                    let outcome = record.verdict.outcome;
+                    if !run(project) {
+                        let stands = Decision::Stands(standing(None, outcome));
+                        self.store.decide(number, &[(cell, stands)]).await.unwrap();
+                        continue;
+                    }
+                    self.store.record(&record, &logs).await.unwrap();
+                    self.store.decide(number, &[(cell.clone(), Decision::Due(Due::NeverRun))]).await.unwrap();
+                    let state = match outcome {
+                        Outcome::Passed => State::Passed,
+                        Outcome::Untested => State::Untested,
+                        _ if number == 1 => State::FailingAtFirst,
+                        _ => State::NewlyFailing,
+                    };
+                    let settled = Settled { state, result: record.id, before: None, core_s: 1.0 };
+                    self.store.settle(number, &cell, &settled).await.unwrap();
+                }
+                let people = People {
+                    author: "A <script>alert(1)</script> & Co".to_owned(),
+                    author_email: format!("Author {0} <a{0}@hidden.net>", project % 5),
+                    ..People::default()
+                };
+                self.store.note_people(&synthetic::name(project), &people).await.unwrap();
+            }
+            let gone = ("gone".parse().unwrap(), "<b>no such project</b>".to_owned());
+            self.store.note_absent(number, &[gone]).await.unwrap();
+            self.store.end_cycle(number, &format!("2026-11-{number:02}T01:00:00Z")).await.unwrap();
+        });
+    }
+
+    fn publish(&self) -> Published {
+        let options = PublishOptions {
+            site: self.site(),
+            program: "wheeltapper test".to_owned(),
+            address: Some("https://results.invalid".to_owned()),
+            ranks: BTreeMap::from([(synthetic::name(3), 1)]),
+            workers: 2,
+        };
+        publish(self.runtime.handle(), &self.store, &options).unwrap()
+    }
+
+    fn site(&self) -> PathBuf {
+        self.folder.path().join("site")
+    }
+}
+
+fn files(folder: &Path, below: &str, found: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
+        if entry.path().is_dir() {
+            if name != OWN {
+                files(&entry.path(), &path, found);
+            }
+        } else {
+            found.insert(path, fs::read_to_string(entry.path()).unwrap());
+        }
+    }
+}
+
+fn attribute<'a>(html: &'a str, name: &str) -> impl Iterator<Item = String> + use<'a> {
+    let begin = format!(" {name}=\"");
+    let starts: Vec<usize> = html.match_indices(&begin).map(|(index, found)| index + found.len()).collect();
+    starts.into_iter().map(|start| html[start..].split('"').next().unwrap().replace("&#x2f;", "/"))
+}
+
+#[test]
+fn every_link_of_the_site_leads_somewhere() {
+    let farm = Farm::new();
+    farm.cycle(60, |_| true);
+    farm.cycle(60, |project| project < 10);
+    let published = farm.publish();
+    assert_eq!(published.projects, 60);
+    let mut site = BTreeMap::new();
+    files(&farm.site(), "", &mut site);
+    let anchors: BTreeSet<(&str, String)> = site
+        .iter()
+        .flat_map(|(path, text)| attribute(text, "id").map(move |id| (path.as_str(), id)))
+        .collect();
+    let mut links = 0;
+    for (path, html) in site.iter().filter(|(path, _)| path.ends_with(".html")) {
+        for link in attribute(html, "href").chain(attribute(html, "src")) {
+            let (file, anchor) =
+                link.split_once('#').map_or((link.as_str(), None), |(file, id)| (file, Some(id)));
+            let mut parts: Vec<&str> = path.split('/').collect();
+            parts.pop();
+            for part in file.split('/').filter(|part| !part.is_empty()) {
+                if part == ".." {
+                    assert!(parts.pop().is_some(), "{link} in {path}")
+                } else {
+                    parts.push(part)
+                }
+            }
+            let target = if file.is_empty() { path.clone() } else { parts.join("/") };
+            assert!(site.contains_key(&target), "{link} in {path} leads to {target}");
+            if let Some(anchor) = anchor {
+                assert!(anchors.contains(&(target.as_str(), anchor.to_owned())), "{link} in {path}");
+            }
+            links += 1;
+        }
+        let ids: Vec<String> = attribute(html, "id").collect();
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{path}");
+        for forbidden in ["<script>", " onload", " style=", "href=\"http", "javascript:", "hidden.net"] {
+            assert!(!html.contains(forbidden), "{forbidden} in {path}");
+        }
+    }
+    assert!(links > 2000, "{links}");
+    for part in [
+        "index.html",
+        "cycles.html",
+        "clusters.html",
+        "cycle/2/results.jsonl",
+        "cycle/1/index.html",
+        "a-z/a.html",
+        "environment/debian12-cp311.html",
+        "names/ai.json",
+        "search.js",
+        "cycle/2/not-planned.html",
+    ] {
+        assert!(site.contains_key(part), "{part} in {:?}", site.keys().take(80).collect::<Vec<_>>());
+    }
+    assert!(site.keys().any(|path| path.starts_with("maintainer/")));
+    assert_eq!(site["cycle/2/cells.jsonl"].lines().count(), 180);
+    assert_eq!(site["cycle/2/results.jsonl"].lines().count(), 30);
+    let feed = &site[&format!("project/{}.atom", synthetic::name(3))];
+    assert!(feed.contains("newly failing on debian12-cp311") && feed.contains("failure of kind 0"), "{feed}");
+    let badge: serde_json::Value =
+        serde_json::from_str(&site[&format!("badge/{}.json", synthetic::name(3))]).unwrap();
+    assert_eq!((badge["message"].as_str(), badge["schemaVersion"].as_u64()), (Some("failing"), Some(1)));
+}
+
+#[test]
+fn only_what_changed_is_made_anew() {
+    let farm = Farm::new();
+    farm.cycle(50, |_| true);
+    farm.publish();
+    let again = farm.publish();
+    assert_eq!((again.written, again.projects), (0, 0), "the same store makes the same site");
+    farm.cycle(50, |project| project == 4);
+    let changed = farm.publish();
+    assert_eq!(changed.projects, 1);
+    assert!(changed.written < 40, "{changed:?}");
+}
