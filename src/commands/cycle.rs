@@ -24,7 +24,7 @@ use wheeltapper_index::{Client, ClientOptions};
 use wheeltapper_store::Store;
 
 use crate::{
-    args::{CycleArguments, CycleCommand},
+    args::{CycleArguments, CycleCommand, From},
     commands::{again, overrides, run},
     exit::{Exit, Failure},
     farm::{self, Farm, FarmOptions},
@@ -126,6 +126,7 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
     let not_before = farm.runtime.block_on(time_to_count_from(&farm.store))?;
     let began = not_before.map_or_else(Timestamp::now, |least| Timestamp::now().max(least));
     let cycle = farm.runtime.block_on(begin(&farm.store, &scope, began))?;
+    let listing = Instant::now();
     let order = match named {
         Some(projects) => Order::of(projects, &popularity),
         None => {
@@ -134,6 +135,9 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
             Order::of(all.into_iter().map(|name| (name, VersionSpecifiers::empty())), &popularity)
         }
     };
+    if arguments.all {
+        view::remark(&format!("listed in {}", seconds(listing.elapsed())));
+    }
     farm.runtime.block_on(farm.store.advance_cycle(cycle.number, &cycle.cursor, order.len() as u64))?;
     view::remark(&format!(
         "cycle {}: {} projects on {}, {jobs} cells at a time",
@@ -164,7 +168,9 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
         environments: &environments,
         options: &options,
     };
+    let begun = Instant::now();
     let ended = march(paths, arguments, &farm, &walk, exclude_newer)?;
+    view::remark(&format!("walked in {}", seconds(begun.elapsed())));
     let now = not_before.map_or_else(Timestamp::now, |least| Timestamp::now().max(least));
     let summary = match ended {
         Ended::Complete => farm.runtime.block_on(farm.store.end_cycle(cycle.number, &now.to_string()))?,
@@ -289,16 +295,24 @@ fn scope(
     let what = match (named, arguments.top) {
         (None, _) => "all projects".to_owned(),
         (Some(_), Some(count)) => format!("the {count} most downloaded projects"),
-        (Some(named), None) => {
-            let lines: Vec<String> = named.iter().map(|(name, wanted)| format!("{name}{wanted}")).collect();
-            let digest = Sha256::of_parts(lines.iter().map(String::as_str)).short();
-            format!("{} projects of a file ({digest})", named.len())
-        }
+        (Some(named), None) => format!("{} projects of a file", named.len()),
     };
+    let mut parts: Vec<String> = match (named, arguments.top) {
+        (Some(named), None) => named.iter().map(|(name, wanted)| format!("{name}{wanted}")).collect(),
+        _ => Vec::new(),
+    };
+    parts.push(options.limits.fingerprint());
     let tests = if options.tests { "with tests" } else { "without tests" };
     let date = if index_date.is_empty() { String::new() } else { format!(", index of {index_date}") };
-    let limits = Sha256::of(options.limits.fingerprint().as_bytes()).short();
-    format!("{what} on {}, {tests}, {:?}{date}, limits {limits}", environments.join(" "), arguments.from)
+    let from = match arguments.from {
+        From::Auto => "",
+        From::Sdist => ", from source",
+        From::Wheel => ", as published",
+        From::Both => ", from source and as published",
+    };
+    // What is too long to be said comes behind a sign, as a digest.
+    let rest = Sha256::of_parts(parts.iter().map(String::as_str)).short();
+    format!("{what} on {}, {tests}{from}{date} #{rest}", environments.join(", "))
 }
 
 /// The time that this cycle counts on from, where the machine's clock shows less than the store knows.
@@ -329,6 +343,10 @@ async fn begin(store: &Store, scope: &str, now: Timestamp) -> Result<Cycle, Fail
     }
     let run = format!("cycle-{}-{}", now.strftime("%Y%m%dT%H%M%S%3fZ"), std::process::id());
     Ok(store.begin_cycle(&run, scope, &now.to_string()).await?)
+}
+
+fn seconds(time: Duration) -> String {
+    wheeltapper_render::seconds(time.as_secs_f64())
 }
 
 /// Prints what a cycle came to.

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: Wheeltapper beside uv, venv + pip and tox on this machine in one run; writes docs/BENCHMARKS.md.
 //! What is measured is here; how the others are called is in `bench/peers.rs`, what is written in `bench/document.rs`.
 
+mod cycle;
 mod document;
 mod farm;
 mod machine;
@@ -50,6 +51,8 @@ pub struct Options {
     recipe: Option<Vec<PathBuf>>,
     /// Set when classification is measured, and nothing else.
     classify: bool,
+    /// Set when a cycle is measured alone.
+    cycle: bool,
 }
 
 impl Options {
@@ -63,6 +66,7 @@ impl Options {
             verdicts: None,
             recipe: None,
             classify: false,
+            cycle: false,
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -70,6 +74,7 @@ impl Options {
                 "--quick" => (options.repetitions, options.slow_repetitions) = (3, 1),
                 "--out" => options.out = arguments.next().ok_or("--out needs a file")?.into(),
                 "--classify" => options.classify = true,
+                "--cycle" => options.cycle = true,
                 "--verdicts" => options.verdicts = Some(verdicts::Verdicts::default()),
                 "--recipe" => options.recipe = Some(Vec::new()),
                 other => match (&mut options.verdicts, &mut options.recipe) {
@@ -161,7 +166,7 @@ pub fn run(options: &Options) -> ExitCode {
     if let Some(folders) = &options.recipe {
         return recipe::run(folders);
     }
-    match measure(options) {
+    match if options.cycle { cycle::run(&options.out) } else { measure(options) } {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong) => {
             eprintln!("error: {wrong}");
@@ -224,7 +229,8 @@ fn measure(options: &Options) -> Result<(), String> {
     let text = document::write(&machine, &bench, &measured);
     std::fs::write(&options.out, &text).map_err(|error| format!("{}: {error}", options.out.display()))?;
     println!("{text}\nwritten to {}", options.out.display());
-    Ok(())
+    println!("a cycle");
+    cycle::run(&options.out)
 }
 
 impl Bench {

@@ -30,6 +30,7 @@ cargo xtask bench [OPTIONS]
     --full               25 packages instead of 8.
     --quick              3 rounds instead of 5, 1 instead of 3 of the slow ways.
     --out FILE           Another document.
+    --cycle              A cycle over made-up projects alone; its section of the document.
 
 cargo xtask bench --recipe [FOLDER …]
     What working out a plan costs, on trees written for it and on unpacked sdists.

@@ -113,6 +113,7 @@ fn cause(outcome: Outcome, project: usize) -> Cause {
         phase,
         blame: Blame::Package,
         dependency: None,
+        subject: None,
         title: format!("failure of kind {kind}"),
         detail: "a made-up failure".to_owned(),
         evidence: vec![EvidenceLine { phase, line: 7, text: format!("error: kind {kind}") }],

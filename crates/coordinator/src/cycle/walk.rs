@@ -302,8 +302,8 @@ impl Settler {
             return Ok(vec![Task { due: DueCell { cell: retried, due }, attempt }]);
         }
         match self.note(&name, &cell)? {
-            // One failure may be chance: the second run tells.
-            Some((State::Unconfirmed, record)) if record.verdict.outcome != Outcome::FarmError => {
+            // One failure may be chance: the second run tells. There is no third.
+            Some((State::Unconfirmed, _)) if due != Due::Unconfirmed => {
                 let _ = self.events.send(Event::Added);
                 Ok(vec![Task { due: DueCell { cell, due: Due::Unconfirmed }, attempt: 1 }])
             }

@@ -111,6 +111,7 @@ fn record(
         blame: if blamed.is_some() { Blame::Dependency } else { Blame::Package },
         dependency: blamed
             .map(|project| Dependency { project: project.to_owned(), version: Some("2.0".to_owned()) }),
+        subject: None,
         title: "an API is gone".to_owned(),
         detail: "it says <b>hello</b>\r\nBcc: everybody@x.org".to_owned(),
         evidence: vec![EvidenceLine {

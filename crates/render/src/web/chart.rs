@@ -72,7 +72,7 @@ fn chart(
     let highest = cycles
         .iter()
         .flat_map(|(_, summary)| lines.iter().map(|line| (line.value)(summary)))
-        .fold(1.0_f64, f64::max);
+        .fold(4.0_f64, f64::max);
     let (first, last) = (cycles[0].0, cycles[cycles.len() - 1].0);
     let svg = draw(first, last, top.unwrap_or(highest * 1.1), cycles, lines)
         .map_err(|error| Error::Chart(error.to_string()))?;
@@ -107,6 +107,7 @@ fn draw(
         chart
             .configure_mesh()
             .disable_x_mesh()
+            .max_light_lines(0)
             .x_labels(cycles.len().min(12))
             .y_labels(5)
             .x_label_formatter(&|cycle| {

@@ -113,7 +113,8 @@ pub(super) fn cycle(cycle: &Cycle, base: &str) -> Value {
     context! {
         number => cycle.number,
         when => when(cycle.ended.as_deref().unwrap_or(&cycle.started)),
-        scope => one_line(&cycle.scope, 200),
+        // What follows the sign is a digest, for the program.
+        scope => one_line(cycle.scope.split(" #").next().unwrap_or_default(), 200),
         started => when(&cycle.started),
         ended => cycle.ended.as_deref().map(when),
         rows,
