@@ -488,3 +488,11 @@ fn django_runs_where_manage_py_lies_and_with_settings_that_are_some() {
     let written = plan(&[("tests/manage.py", ""), ("tests/app/test_a.py", DJANGO), tox]);
     assert_eq!(written.command.join(" "), "python -Wd tests/manage.py test -v2 app");
 }
+
+#[test]
+fn a_suite_that_puts_its_directory_first_runs_beside_the_source() {
+    let test = "import sys, unittest\nsys.path[0:0] = ['']\nclass A(unittest.TestCase):\n    def test_a(self): pass\n";
+    let files = [("p/__init__.py", ""), ("test/__init__.py", ""), ("test/test_a.py", test)];
+    assert!(release(&files).native().command().contains("(test) "));
+    assert!(!release(&files).command().contains("(test) "));
+}

@@ -13,13 +13,12 @@ use crate::{
 };
 
 impl Case<'_> {
-    /// Moves drafts to the folder from where the paths that the tests open are found, where that is not the root.
+    /// Moves drafts to the folder from where the paths that the tests open are found, or from where the source does not
+    /// hide the installed copy, where that is not the root.
     pub(super) fn run_from(&self, drafts: &mut [Draft]) {
-        if self.config.as_ref().is_some_and(|config| parent(&config.file).is_empty()) {
-            // Who configures pytest in the root runs it there.
+        let Some((folder, because)) = self.folder_beside_source().or_else(|| self.folder_of_paths()) else {
             return;
-        }
-        let Some((folder, path)) = self.folder_of_paths() else { return };
+        };
         for draft in drafts {
             let runs = matches!(draft.tool, Tool::Pytest | Tool::Unittest);
             if !runs || draft.working != Working::SourceTree || !draft.directory.is_empty() {
@@ -28,13 +27,28 @@ impl Case<'_> {
             let Some(command) = moved(&draft.command, &folder, draft.tool) else { continue };
             draft.command = command;
             draft.directory.clone_from(&folder);
-            draft.why.push(format!("from {folder}, since the tests open {path}"));
+            draft.why.push(format!("from {folder}, since {because}"));
         }
     }
 
+    /// The folder of the tests, when one of them puts the working directory first on the path: from the root that would be
+    /// the source, which lacks the compiled part.
+    fn folder_beside_source(&self) -> Option<(String, String)> {
+        let roots = self.survey.roots();
+        let [(root, _)] = roots.as_slice() else { return None };
+        let file = self.survey.all().find(|file| file.facts.directory_first)?;
+        let hides = self.about.native && self.survey.is_flat() && !root.ends_with(".py");
+        let because = format!("{} puts the working directory first on the path", file.path);
+        hides.then(|| (root.clone(), because))
+    }
+
     /// The folder of the tests, or the one that it lies in, from where most of the paths that tests open are found; and
-    /// one of those paths. `None` when any of them is found from the root.
+    /// why. `None` when any of them is found from the root.
     fn folder_of_paths(&self) -> Option<(String, String)> {
+        if self.config.as_ref().is_some_and(|config| parent(&config.file).is_empty()) {
+            // Who configures pytest in the root runs it there.
+            return None;
+        }
         let paths: BTreeSet<&str> =
             self.survey.all().flat_map(|file| &file.facts.paths).map(String::as_str).collect();
         let leads_somewhere = |folder: &str, path: &str| {
@@ -57,7 +71,7 @@ impl Case<'_> {
                 best = Some((found.len(), folder, first));
             }
         }
-        best.map(|(_, folder, path)| (folder.to_owned(), path.to_owned()))
+        best.map(|(_, folder, path)| (folder.to_owned(), format!("the tests open {path}")))
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Facts {
     pub script: bool,
     /// Relative paths that are opened as they stand, from wherever the tests are run; none where they change directory.
     pub paths: BTreeSet<String>,
+    /// Puts the working directory first on the path by itself.
+    pub directory_first: bool,
 }
 
 impl Facts {
@@ -153,6 +155,12 @@ impl Collector<'_> {
                     let target = assign.targets.first();
                     if matches!(target, Some(Expr::Name(name)) if name.id.as_str() == "pytest_plugins") {
                         self.plugins(&assign.value);
+                    }
+                    let of_path = |expr: &Expr| dotted(expr).is_some_and(|name| name == "sys.path");
+                    if let (Some(Expr::Subscript(subscript)), Expr::List(list)) = (target, &*assign.value)
+                        && of_path(&subscript.value)
+                    {
+                        self.facts.directory_first |= list.elts.first().is_some_and(is_here);
                     }
                     if let Some(Expr::Subscript(subscript)) = target
                         && text_of(&subscript.slice) == Some("DJANGO_SETTINGS_MODULE")
@@ -381,6 +389,9 @@ impl<'a> Visitor<'a> for Expressions<'_> {
                     _ => "",
                 };
                 self.path(call, called);
+                if called == "insert" && dotted(&call.func).is_some_and(|name| name == "sys.path.insert") {
+                    self.facts.directory_first |= call.arguments.args.get(1).is_some_and(is_here);
+                }
                 match (called, first) {
                     ("parametrize", Some(names)) => {
                         let names = names.split(',').map(|name| name.trim().to_owned());
@@ -415,6 +426,12 @@ fn text_of(expr: &Expr) -> Option<&str> {
         Expr::StringLiteral(literal) => Some(literal.value.to_str()),
         _ => None,
     }
+}
+
+/// True for the working directory as an entry of the path.
+fn is_here(expr: &Expr) -> bool {
+    matches!(text_of(expr), Some("" | "."))
+        || matches!(expr, Expr::Call(call) if dotted(&call.func).is_some_and(|name| name == "os.getcwd"))
 }
 
 fn name_of_decorator(expr: &Expr) -> Option<String> {
@@ -489,6 +506,16 @@ mod tests {
         assert_eq!(facts.imports, [Import { module: "a.b".into(), names: vec![], line: 1 }]);
         assert_eq!(facts.optional.iter().map(String::as_str).collect::<String>(), "cdefhi");
         assert_eq!(facts.relative, 2);
+    }
+
+    #[test]
+    fn a_file_that_puts_its_directory_first_says_so() {
+        let first = |source: &str| Facts::of(source, true).directory_first;
+        assert!(
+            first("import sys\nsys.path[0:0] = ['']\n")
+                && first("import sys, os\nsys.path.insert(0, os.getcwd())\n")
+        );
+        assert!(!first("import sys\nsys.path.insert(0, '../x')\nsys.argv[0:0] = ['']\n"));
     }
 
     #[test]
