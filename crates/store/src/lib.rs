@@ -20,6 +20,7 @@ mod results;
 mod retention;
 mod runs;
 mod schema;
+mod standings;
 
 use std::{
     collections::BTreeSet,
