@@ -110,12 +110,14 @@ struct Progress {
     undecided: usize,
     due: usize,
     began: Instant,
+    /// When the last cell settled.
+    last: Instant,
 }
 
 impl Default for Progress {
     fn default() -> Self {
         let began = Instant::now();
-        Progress { wanted: 0, settled: 0, reused: 0, decided: 0, undecided: 0, due: 0, began }
+        Progress { wanted: 0, settled: 0, reused: 0, decided: 0, undecided: 0, due: 0, began, last: began }
     }
 }
 
@@ -133,6 +135,7 @@ impl Progress {
             Event::Settled(slot, _) => {
                 self.settled += 1;
                 self.reused += usize::from(slot.is_none());
+                self.last = Instant::now();
             }
             Event::Started(..) | Event::Phase(..) | Event::Lost(..) | Event::Ended => {}
         }
@@ -153,7 +156,12 @@ impl Progress {
         if ran < least {
             return "no estimate yet".to_owned();
         }
-        let seconds = self.began.elapsed().as_secs_f64() / ran as f64 * left;
+        let each = self.began.elapsed().as_secs_f64() / ran as f64;
+        // What runs now has taken longer than all that is left was to take: the past says nothing of it.
+        if self.last.elapsed().as_secs_f64() > each * left.max(3.0) {
+            return format!("{left:.0} cells left, which take longer than the others did; no estimate");
+        }
+        let seconds = each * left;
         if seconds < 90.0 {
             format!("about {seconds:.0} s left")
         } else if seconds < 5400.0 {

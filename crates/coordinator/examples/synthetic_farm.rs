@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use wheeltapper_coordinator::publish::{PublishOptions, publish};
 use wheeltapper_core::{
     Artifact, Outcome,
-    cycle::{CellName, Due, State},
+    cycle::{CellName, Due, State, standing},
 };
 use wheeltapper_store::{Decision, Settled, Store};
 use wheeltapper_testkit::{FakeIndex, synthetic};
@@ -61,6 +61,7 @@ fn site(folder: &Path, projects: usize, environments: usize) -> Result<()> {
     made("site-from-nothing")?;
     made("site-unchanged")?;
     bring(&runtime, &store, 0..50.min(projects), environments)?;
+    stand(&runtime, &store, 50.min(projects)..projects, environments)?;
     made("site-50-changed")?;
     println!("site-memory {} MB", peak_memory()?);
     Ok(())
@@ -98,6 +99,33 @@ fn bring(
                 store.settle(number, &cell, &settled).await?;
             }
         }
+        store.end_cycle(number, &format!("2026-11-{number:02}T01:00:00Z")).await?;
+        Ok(())
+    })
+}
+
+/// The other projects of the last cycle: their results stand.
+fn stand(
+    runtime: &Runtime,
+    store: &Store,
+    projects: std::ops::Range<usize>,
+    environments: usize,
+) -> Result<()> {
+    runtime.block_on(async {
+        let number = store.cycles(1).await?.first().map_or(1, |last| last.number);
+        let mut cells = Vec::new();
+        for (project, environment) in
+            projects.flat_map(|one| (0..environments).map(move |other| (one, other)))
+        {
+            let (record, _) = synthetic::result(project, environment, "", 1);
+            let name = CellName {
+                project: record.evidence.project,
+                environment: record.evidence.environment.name,
+                artifact: Artifact::Sdist,
+            };
+            cells.push((name, Decision::Stands(standing(None, record.verdict.outcome))));
+        }
+        store.decide(number, &cells).await?;
         store.end_cycle(number, &format!("2026-11-{number:02}T01:00:00Z")).await?;
         Ok(())
     })

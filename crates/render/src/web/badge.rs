@@ -2,7 +2,7 @@
 
 use minijinja::{Environment as Templates, context};
 use wheeltapper_core::{
-    ProjectName,
+    Outcome, ProjectName,
     cycle::{Standing, State},
 };
 
@@ -29,10 +29,13 @@ enum Colour {
 impl Badge {
     /// The badge of a project whose cells stand so.
     pub fn of(standings: &[Standing]) -> Badge {
-        let count = |wanted: &dyn Fn(State) -> bool| standings.iter().filter(|one| wanted(one.state)).count();
-        let passed = count(&|state| matches!(state, State::Passed | State::Fixed));
-        let untested = count(&|state| state == State::Untested);
-        let failing = count(&|state| state.is_failing() || state == State::Flaky);
+        let count = |wanted: &dyn Fn(&Standing) -> bool| standings.iter().filter(|one| wanted(one)).count();
+        let fails = |one: &Standing| one.state.is_failing() || one.state == State::Flaky;
+        let came_to =
+            |one: &Standing, outcome| one.result.as_ref().is_some_and(|result| result.outcome == outcome);
+        let passed = count(&|one| !fails(one) && came_to(one, Outcome::Passed));
+        let untested = count(&|one| !fails(one) && came_to(one, Outcome::Untested));
+        let failing = count(&fails);
         let (message, colour) = match (passed + untested, failing) {
             (0, 0) => ("no result".to_owned(), Colour::Grey),
             (0, _) => ("failing".to_owned(), Colour::Red),
