@@ -173,7 +173,7 @@ pub struct RecipeArguments {
 /// Where overrides are.
 #[derive(Debug, Clone, Args)]
 pub struct RecipesArguments {
-    /// A folder of overrides, <project>.toml each [default: $XDG_CONFIG_HOME/wheeltapper/recipes]
+    /// A folder of overrides, PROJECT.toml each [default: $XDG_CONFIG_HOME/wheeltapper/recipes]
     #[arg(long, value_name = "DIR", env = "WHEELTAPPER_RECIPES", hide_env_values = true)]
     pub recipes: Option<PathBuf>,
 }
@@ -408,7 +408,7 @@ pub struct LimitArguments {
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(8..))]
     pub limit_processes: u64,
     /// MiB printed in a phase
-    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit_output: u64,
 }
 

@@ -38,7 +38,7 @@ pub struct Limits {
 
 impl Default for Limits {
     /// 15 minutes to build, 5 to install, import or uninstall, 10 to test; 2 without a sign of life; 2 GiB of memory, 1,024
-    /// processes, 16 MiB of output, 2 GiB of disk.
+    /// processes, 64 MiB of output, 2 GiB of disk.
     fn default() -> Self {
         Limits {
             build_s: 900,
@@ -47,7 +47,7 @@ impl Default for Limits {
             inactivity_s: 120,
             memory: 2 << 30,
             processes: 1024,
-            output: 16 << 20,
+            output: 64 << 20,
             disk: 2 << 30,
         }
     }
