@@ -1,7 +1,10 @@
 //! Which files of a tree hold tests, how many, of which kind, and where they lie relative to the package.
 //! Owns the counting that says whether tests are shipped at all. Decides no command.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     About,
@@ -53,6 +56,8 @@ pub(crate) struct Survey {
     pub cut: bool,
     /// Top-level names that the tests' own folders provide.
     pub local_modules: BTreeSet<String>,
+    /// What `roots` answers, from the first time that it is asked.
+    found_roots: OnceCell<Vec<(String, u64)>>,
 }
 
 const NOT_OURS: &[&str] = &[
@@ -272,7 +277,11 @@ impl Survey {
     }
 
     /// The folders (or files at the root) that hold the tests, most tests first, none inside another.
-    pub(crate) fn roots(&self) -> Vec<(String, u64)> {
+    pub(crate) fn roots(&self) -> &[(String, u64)] {
+        self.found_roots.get_or_init(|| self.find_roots())
+    }
+
+    fn find_roots(&self) -> Vec<(String, u64)> {
         let mut roots: BTreeMap<String, u64> = BTreeMap::new();
         for file in &self.tests {
             *roots.entry(test_root(&file.path)).or_default() += u64::from(file.facts.tests());

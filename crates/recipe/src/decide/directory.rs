@@ -35,7 +35,7 @@ impl Case<'_> {
     /// the source, which lacks the compiled part.
     fn folder_beside_source(&self) -> Option<(String, String)> {
         let roots = self.survey.roots();
-        let [(root, _)] = roots.as_slice() else { return None };
+        let [(root, _)] = roots else { return None };
         let file = self.survey.all().find(|file| file.facts.directory_first)?;
         let hides = self.about.native && self.survey.is_flat() && !root.ends_with(".py");
         let because = format!("{} puts the working directory first on the path", file.path);

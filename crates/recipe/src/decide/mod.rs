@@ -139,9 +139,9 @@ impl Case<'_> {
                 weight: list.tier.weight(),
             });
         }
-        for (root, count) in self.survey.roots().into_iter().take(20) {
+        for (root, count) in self.survey.roots().iter().take(20) {
             evidence.push(Evidence {
-                file: root,
+                file: root.clone(),
                 line: None,
                 says: format!("holds {count} tests"),
                 weight: 90,

@@ -41,7 +41,7 @@ impl Case<'_> {
             return None;
         }
         let mut draft = Draft::new(Tool::Nose, &["python", "-m", "nose"]);
-        draft.command.extend(self.survey.roots().into_iter().map(|(root, _)| root).take(10));
+        draft.command.extend(self.survey.roots().iter().map(|(root, _)| root.clone()).take(10));
         draft.expected = self.survey.count();
         draft.why.push(match decorated {
             Some(file) => format!("{} uses nose's with_setup, which pytest no longer knows", file.path),
@@ -109,7 +109,7 @@ impl Case<'_> {
             draft.command.extend(self.survey.own.iter().map(|own| own.name.clone()).take(10));
         } else {
             let roots = self.survey.roots();
-            draft.command.extend(roots.into_iter().map(|(root, _)| root).take(10));
+            draft.command.extend(roots.iter().map(|(root, _)| root.clone()).take(10));
         }
         draft.expected = self.survey.count();
         draft

@@ -154,7 +154,7 @@ impl Case<'_> {
     /// The folders and files that hold tests, for a command line. Empty for tests in the root alone.
     fn root_arguments(&self) -> Vec<String> {
         let roots = self.survey.roots();
-        let mut paths: Vec<String> = roots.into_iter().map(|(root, _)| root).collect();
+        let mut paths: Vec<String> = roots.iter().map(|(root, _)| root.clone()).collect();
         if paths.iter().any(|path| path.starts_with('-')) {
             paths = paths.into_iter().map(|path| format!("./{path}")).collect();
         }
@@ -199,9 +199,9 @@ impl Case<'_> {
             Some(config) if !default_patterns => config.patterns(),
             _ => pytest_config::default_patterns(),
         };
-        let roots = self.survey.roots();
-        let named = self.config.is_none() && roots.iter().any(|(root, _)| *root == file.path);
-        if named || patterns.iter().any(|pattern| matches(pattern, &file.path)) {
+        let named =
+            || self.config.is_none() && self.survey.roots().iter().any(|(root, _)| *root == file.path);
+        if patterns.iter().any(|pattern| matches(pattern, &file.path)) || named() {
             u64::from(file.facts.tests())
         } else {
             0
@@ -313,8 +313,8 @@ impl Case<'_> {
     /// The name of a package of tests that the standard library has, too, and that is found there unless the tree
     /// comes first on the path.
     fn hidden_by_stdlib(&self) -> Option<String> {
-        self.survey.roots().into_iter().find_map(|(root, _)| {
-            let top = root.split('/').next().unwrap_or(&root).to_owned();
+        self.survey.roots().iter().find_map(|(root, _)| {
+            let top = root.split('/').next().unwrap_or(root).to_owned();
             let is_package = self.reader.has_file(&format!("{top}/__init__.py"));
             (is_package && is_stdlib(&top)).then_some(top)
         })
