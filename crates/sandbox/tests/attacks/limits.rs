@@ -201,18 +201,18 @@ fn kills_parent(lab: &Lab) {
 
 fn removes_directory(lab: &Lab) {
     let world = lab.world();
-    world.write("work/file".as_ref(), b"x", 0o644).unwrap();
+    world.write("desk/file".as_ref(), b"x", 0o644).unwrap();
     let mut command =
         lab.command(&world, "/bin/sh", &["-c", "rm -rf /cell/* /tmp /dev/shm /; cd /; rmdir /cell; exit 0"]);
-    command.directory = "/cell/work".into();
+    command.directory = "/cell/desk".into();
     lab.run(&world, &command);
     let outcome = lab.run(&world, &command);
     assert_eq!(outcome.execution.exit, Exit::Code(126));
-    assert!(outcome.execution.start_error.unwrap().contains("/cell/work"));
-    assert!(world.read("work/file".as_ref(), 10).is_err());
+    assert!(outcome.execution.start_error.unwrap().contains("/cell/desk"));
+    assert!(world.read("desk/file".as_ref(), 10).is_err());
     // The world goes on.
-    world.write("work/file".as_ref(), b"y", 0o644).unwrap();
-    lab.shell(&world, "cat /cell/work/file").passed().says("y");
+    world.write("desk/file".as_ref(), b"y", 0o644).unwrap();
+    lab.shell(&world, "cat /cell/desk/file").passed().says("y");
 }
 
 fn descriptors(lab: &Lab) {
