@@ -1,0 +1,12 @@
+//! Platforms as a user defines them: what each is made of, and the catalogue of those that ship with the program.
+//!
+//! A *platform* is a root file system, or the host itself, with interpreters in it; an *environment* is a platform with one
+//! of its interpreters, and is called `<platform>-<interpreter>`: `debian13-cp313`, `debian13-i386-cp313`, `debian13-pp311`.
+
+mod catalogue;
+mod definition;
+mod error;
+
+pub use catalogue::{Catalogue, default_file};
+pub use definition::{Architecture, Definition, Origin, Source};
+pub use error::Error;
