@@ -54,6 +54,16 @@ impl Bind {
     }
 }
 
+/// A root file system, whose programs and libraries a world's commands see instead of the host's. Nothing in it is trusted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Root {
+    /// The folder on the host. No link in it is ever followed from outside.
+    #[serde(with = "os_path")]
+    pub path: PathBuf,
+    /// Its programs are told that the machine has 32 bits.
+    pub narrow: bool,
+}
+
 /// What a command can reach beside its own loopback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Network {

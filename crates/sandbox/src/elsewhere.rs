@@ -12,7 +12,7 @@ use std::{
 
 use wheeltapper_core::environment::Containment;
 
-use crate::{Changes, Check, Command, Entry, Error, Execution, Exported, ScratchLimits, Settings};
+use crate::{Changes, Check, Command, Entry, Error, Execution, Exported, Root, ScratchLimits, Settings};
 
 /// Refuses: [`Error::UnsupportedSystem`].
 pub fn enter(_settings: Settings) -> Result<Host, Error> {
@@ -67,6 +67,17 @@ impl Host {
 
     /// A new tree for cells.
     pub fn world(&self, _slot: usize, _layers: &[PathBuf], _limits: ScratchLimits) -> Result<World, Error> {
+        match self.0 {}
+    }
+
+    /// The same on a root file system.
+    pub fn world_on(
+        &self,
+        _root: Option<&Root>,
+        _slot: usize,
+        _layers: &[PathBuf],
+        _limits: ScratchLimits,
+    ) -> Result<World, Error> {
         match self.0 {}
     }
 }

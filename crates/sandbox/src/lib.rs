@@ -21,7 +21,7 @@ use elsewhere as platform;
 pub const MOST_SLOTS: usize = 256;
 
 pub use command::{
-    Bind, CELL_PATH, Command, Execution, Limits, MemorySource, Network, ScratchLimits, base_environment,
+    Bind, CELL_PATH, Command, Execution, Limits, MemorySource, Network, Root, ScratchLimits, base_environment,
 };
 pub use error::Error;
 pub use host::{Change, ChangeKind, Changes, Check, CheckStatus, Entry, Exported, FileType, Mode, Settings};

@@ -1,19 +1,23 @@
 //! The supervisor's side of a host: its private mount namespace, its stage, who cells run as, and what dead supervisors left.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use wheeltapper_core::environment::Containment;
 
-use super::{cgroup, inside, mounts, remove, spec::Identity};
-use crate::{Error, Mode, ScratchLimits, Settings, World};
+use super::{
+    cgroup, inside, mounts, remove,
+    spec::{Identity, System},
+    system,
+};
+use crate::{Error, Mode, Root, ScratchLimits, Settings, World};
 
 /// The first of the uids that slots get where the supervisor is root: far from what distributions hand out, and small enough
 /// for the seven octal digits of a tar header.
@@ -38,6 +42,8 @@ pub(super) struct Inner {
     pub(super) power: Power,
     pub(super) cgroup: Result<cgroup::Place, String>,
     pub(super) slots: Mutex<BTreeSet<usize>>,
+    /// The configuration prepared for each root file system.
+    configurations: Mutex<BTreeMap<Root, PathBuf>>,
     /// Where cells write: memory, unless this kernel's tmpfs cannot carry a plain user's overlay.
     pub(super) scratch_on_disk: bool,
     runs: AtomicU64,
@@ -112,6 +118,7 @@ fn enter_with(mut settings: Settings, scratch: Scratches) -> Result<Host, Error>
             power,
             cgroup,
             slots: Mutex::default(),
+            configurations: Mutex::default(),
             scratch_on_disk: on_disk,
             runs: AtomicU64::new(0),
         }),
@@ -186,7 +193,7 @@ fn first_uid() -> Option<u32> {
 /// Fills the stage with what all cells share.
 fn prepare(stage: &Path) -> Result<(), (&'static str, io::Error)> {
     mounts::tmpfs(stage, 64 << 20, 65_536, 0o755).map_err(|error| ("mounting a tmpfs", error))?;
-    inside::prepare_configuration(&stage.join("etc")).map_err(|error| ("showing parts of /etc", error))?;
+    system::prepare_configuration(&stage.join("etc")).map_err(|error| ("showing parts of /etc", error))?;
     inside::prepare_devices(&stage.join("dev")).map_err(|error| ("showing devices", error))?;
     for name in ["root", "layers", "slots", "accounts"] {
         fs::create_dir(stage.join(name)).map_err(|error| ("making the stage", error))?;
@@ -291,6 +298,35 @@ impl Inner {
         }
     }
 
+    /// What cells stand on: this root file system, prepared once, or the host's own.
+    pub(super) fn system(&self, root: Option<&Root>) -> Result<System, Error> {
+        let Some(root) = root else {
+            return Ok(System { root: None, configuration: self.stage.join("etc") });
+        };
+        if self.settings.mode != Mode::Full {
+            return Err(Error::Refused {
+                what: format!("the root file system {}", root.path.display()),
+                reason: format!("--sandbox {} shows commands the host's own", self.settings.mode),
+                remedy: None,
+            });
+        }
+        let mut known = self.configurations.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = known.len();
+        let configuration = match known.get(root) {
+            Some(configuration) => configuration.clone(),
+            None => {
+                let folder = self.stage.join(format!("etc-{number}"));
+                let made = self.stage.join(format!("etc-{number}-made"));
+                let user = matches!(self.power, Power::User { .. });
+                system::prepare_configuration_of(root, &folder, &made, user)
+                    .map_err(|error| Error::io(format!("show {}/etc", root.path.display()), error))?;
+                known.insert(root.clone(), folder.clone());
+                folder
+            }
+        };
+        Ok(System { root: Some(root.clone()), configuration })
+    }
+
     /// A name for the next run's cgroup.
     pub(super) fn next_run(&self) -> String {
         format!("{}-{}", self.name, self.runs.fetch_add(1, Ordering::Relaxed))
@@ -323,7 +359,21 @@ impl Host {
     /// # Errors
     /// [`Error::SlotInUse`], or what the host refuses.
     pub fn world(&self, slot: usize, layers: &[PathBuf], limits: ScratchLimits) -> Result<World, Error> {
-        World::new(Arc::clone(&self.inner), slot, layers, limits)
+        self.world_on(None, slot, layers, limits)
+    }
+
+    /// The same on a root file system instead of the host's own system.
+    ///
+    /// # Errors
+    /// As [`Host::world`]; also [`Error::Refused`] for a root file system in any but the full mode.
+    pub fn world_on(
+        &self,
+        root: Option<&Root>,
+        slot: usize,
+        layers: &[PathBuf],
+        limits: ScratchLimits,
+    ) -> Result<World, Error> {
+        World::new(Arc::clone(&self.inner), root, slot, layers, limits)
     }
 }
 

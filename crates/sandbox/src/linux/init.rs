@@ -16,8 +16,12 @@ use super::{
     channel::{self, End, Ended, Failure, FromInit, ToSupervisor},
     inside, network, processes, reduced, seccomp,
     spec::{Contained, Identity, Spec},
+    system,
 };
 use crate::Network;
+
+/// `personality(2)`: programs are told of a machine of 32 bits.
+const PER_LINUX32: libc::c_ulong = 8;
 
 /// The descriptors that init works with.
 pub(super) struct Descriptors {
@@ -89,10 +93,15 @@ fn set_up(spec: &Spec, descriptors: Descriptors) -> Result<OwnedFd, Failure> {
             channel::send(&descriptors.supervisor, &ToSupervisor::Listener, Some(listener.as_fd()))
                 .map_err(Failure::at("pass the listener out"))?;
         }
-        let name = inside::HOST_NAME.as_bytes();
+        let name = system::HOST_NAME.as_bytes();
         // SAFETY: the name's pointer and length belong together.
         check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) })
             .map_err(Failure::at("set the host name"))?;
+        if spec.system.root.as_ref().is_some_and(|root| root.narrow) {
+            // SAFETY: personality with a plain number; it is inherited by all that is started here.
+            check(unsafe { libc::personality(PER_LINUX32) })
+                .map_err(Failure::at("be a machine of 32 bits"))?;
+        }
         inside::build(spec, descriptors.owner.as_ref().map(AsFd::as_fd))?;
     } else {
         // Daemons become this process's children when their parents end.

@@ -17,39 +17,8 @@ use super::{
     channel::Failure,
     mounts::{self, NO_DEV, NO_EXEC, NO_SUID, Overlay, READ_ONLY},
     spec::Spec,
+    system,
 };
-
-/// Where a cell lives: its own host name.
-pub(super) const HOST_NAME: &str = "wheeltapper";
-
-/// The host's folders that hold programs and libraries; a symbolic link on the host is one inside.
-const SYSTEM: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
-
-/// What of the host's `/etc` is shown. Everything else is made anew or absent.
-const CONFIGURATION: &[&str] = &[
-    "alternatives",
-    "ca-certificates",
-    "crypto-policies",
-    "debian_version",
-    "fonts",
-    "gai.conf",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "lsb-release",
-    "mime.types",
-    "os-release",
-    "pki",
-    "protocols",
-    "redhat-release",
-    "rpc",
-    "services",
-    "ssl/certs",
-    "ssl/cert.pem",
-    "ssl/openssl.cnf",
-    "terminfo",
-    "xml",
-];
 
 /// What of the kernel's `/proc` tells about, or acts on, the host.
 const MASKED: &[&str] = &[
@@ -63,62 +32,8 @@ const MASKED: &[&str] = &[
     "timer_list",
 ];
 
-const SHOWN: u64 = READ_ONLY | NO_SUID | NO_DEV;
-
-/// Makes the configuration that all cells of a supervisor share, in a folder of its own mount namespace.
-pub(super) fn prepare_configuration(folder: &Path) -> io::Result<()> {
-    fs::create_dir(folder)?;
-    fs::write(
-        folder.join("hosts"),
-        format!("127.0.0.1\tlocalhost {HOST_NAME}\n::1\tlocalhost ip6-localhost ip6-loopback {HOST_NAME}\n"),
-    )?;
-    fs::write(folder.join("hostname"), format!("{HOST_NAME}\n"))?;
-    fs::write(folder.join("host.conf"), "multi on\n")?;
-    // Nothing answers there, and a refused look-up is an instant one.
-    fs::write(folder.join("resolv.conf"), "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")?;
-    let databases =
-        "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nprotocols: files\nservices: files\n";
-    fs::write(folder.join("nsswitch.conf"), databases)?;
-    fs::write(folder.join("timezone"), "Etc/UTC\n")?;
-    std::os::unix::fs::symlink("/usr/share/zoneinfo/Etc/UTC", folder.join("localtime"))?;
-    std::os::unix::fs::symlink("/proc/self/mounts", folder.join("mtab"))?;
-    // Each slot's own are put on top.
-    fs::write(folder.join("passwd"), "")?;
-    fs::write(folder.join("group"), "")?;
-    let mut shown: Vec<String> = CONFIGURATION.iter().map(|name| (*name).to_owned()).collect();
-    for entry in fs::read_dir("/etc")?.flatten() {
-        // Debian's own `site.py` reads these.
-        if let Some(name) = entry.file_name().to_str().filter(|name| name.starts_with("python")) {
-            shown.push(name.to_owned());
-        }
-    }
-    for name in shown {
-        show_configuration(&name, folder)?;
-    }
-    Ok(())
-}
-
-fn show_configuration(name: &str, folder: &Path) -> io::Result<()> {
-    let source = Path::new("/etc").join(name);
-    let target = folder.join(name);
-    let Ok(metadata) = fs::symlink_metadata(&source) else { return Ok(()) };
-    if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    if metadata.is_symlink() {
-        // Into /usr, as a rule; where it leads out of what is shown it dangles.
-        return std::os::unix::fs::symlink(fs::read_link(&source)?, &target);
-    }
-    if metadata.is_dir() {
-        fs::create_dir(&target)?;
-    } else if metadata.is_file() {
-        fs::write(&target, "")?;
-    } else {
-        return Ok(());
-    }
-    let tree = mounts::copy_tree(&source)?;
-    mounts::attach(&tree, CWD, &target)
-}
+/// How what a cell may not change is shown.
+pub(super) const SHOWN: u64 = READ_ONLY | NO_SUID | NO_DEV;
 
 /// Makes the devices that all cells of a supervisor share: the host's own nodes, which a plain user cannot make.
 pub(super) fn prepare_devices(folder: &Path) -> io::Result<()> {
@@ -160,14 +75,12 @@ pub(super) fn build(spec: &Spec, owner: Option<BorrowedFd<'_>>) -> Result<(), Fa
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = open(&root_path, flags, Mode::empty()).map_err(Failure::at("open the root"))?;
 
-    for name in SYSTEM {
-        show_system(&root, name).map_err(Failure::at(name))?;
-    }
-    for name in ["etc", "dev", "proc", "sys", "tmp", "run", "home", "var", "cell"] {
-        mkdirat(&root, name, Mode::from_raw_mode(0o755)).map_err(Failure::at("make directories"))?;
+    system::show(spec, &root)?;
+    for name in system::MADE {
+        mkdirat(&root, *name, Mode::from_raw_mode(0o755)).map_err(Failure::at("make directories"))?;
     }
     symlinkat("/tmp", &root, "var/tmp").map_err(Failure::at("link /var/tmp"))?;
-    mounts::show(&spec.stage.join("etc"), &root, Path::new("etc"), SHOWN | NO_EXEC)
+    mounts::show(&spec.system.configuration, &root, Path::new("etc"), SHOWN | NO_EXEC)
         .map_err(Failure::at("show /etc"))?;
     for name in ["passwd", "group"] {
         mounts::show(&spec.accounts.join(name), &root, &Path::new("etc").join(name), SHOWN | NO_EXEC)
@@ -209,17 +122,6 @@ fn enter(root: &Path) -> Result<(), Failure> {
     unmount(".", UnmountFlags::DETACH).map_err(Failure::at("leave the host's root"))?;
     chdir("/").map_err(Failure::at("enter the root"))?;
     mounts::set_attributes(CWD, c"/", false, SHOWN, None).map_err(Failure::at("protect the root"))
-}
-
-fn show_system(root: &OwnedFd, name: &str) -> io::Result<()> {
-    let source = Path::new("/").join(name);
-    let Ok(metadata) = fs::symlink_metadata(&source) else { return Ok(()) };
-    if metadata.is_symlink() {
-        symlinkat(&fs::read_link(&source)?, root, name)?;
-        return Ok(());
-    }
-    mkdirat(root, name, Mode::from_raw_mode(0o755))?;
-    mounts::show(&source, root, Path::new(name), SHOWN)
 }
 
 fn mask(root: &OwnedFd, root_path: &Path) -> io::Result<()> {
@@ -271,21 +173,11 @@ fn cell(spec: &Spec, root: &OwnedFd, owner: Option<BorrowedFd<'_>>) -> Result<()
     let lowers: Vec<&Path> = lowers.iter().map(PathBuf::as_path).collect();
     let parts = Overlay {
         lowers: &lowers,
-        upper: Path::new("s/upper"),
-        work: Path::new("s/work"),
+        upper: Some((Path::new("s/upper"), Path::new("s/work"))),
         user_attributes: matches!(spec.identity, super::spec::Identity::Mapped { .. }),
     };
-    match mounts::overlay(&parts) {
-        Ok(tree) => {
-            mounts::attach(&tree, root.as_fd(), Path::new("cell")).map_err(Failure::at("mount the overlay"))
-        }
-        // Before Linux 6.7 layers cannot be told one by one.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            mounts::overlay_by_options(&parts, &spec.stage.join("root/cell"))
-                .map_err(Failure::at("mount the overlay"))
-        }
-        Err(error) => Err(Failure::at("mount the overlay")(error)),
-    }
+    mounts::show_overlay(&parts, root.as_fd(), Path::new("cell"), &spec.stage.join("root/cell"))
+        .map_err(Failure::at("mount the overlay"))
 }
 
 /// Shows a file or directory of the host at `target`, whose parents are made as needed; no symbolic link of the cell's is followed.

@@ -22,6 +22,7 @@ mod remove;
 mod run;
 mod seccomp;
 mod spec;
+mod system;
 mod world;
 
 pub use cancel::Cancel;

@@ -109,20 +109,37 @@ pub(super) fn show(source: &Path, root: &OwnedFd, target: &Path, attributes: u64
 /// One overlay's parts. The highest layer comes first.
 pub(super) struct Overlay<'a> {
     pub(super) lowers: &'a [&'a Path],
-    pub(super) upper: &'a Path,
-    pub(super) work: &'a Path,
+    /// The upper and its work folder; without them the overlay is read-only.
+    pub(super) upper: Option<(&'a Path, &'a Path)>,
     /// The mounter has no capability over the host's own user namespace.
     pub(super) user_attributes: bool,
 }
 
+/// Mounts an overlay at `name` below `at`, which is `path`.
+pub(super) fn show_overlay(
+    parts: &Overlay<'_>,
+    at: BorrowedFd<'_>,
+    name: &Path,
+    path: &Path,
+) -> io::Result<()> {
+    match overlay(parts) {
+        Ok(tree) => attach(&tree, at, name),
+        // Before Linux 6.7 layers cannot be told one by one.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => overlay_by_options(parts, path),
+        Err(error) => Err(error),
+    }
+}
+
 /// A detached overlay. Lowers are told one by one (Linux 6.7), so that their number is not bound to a page of text.
-pub(super) fn overlay(parts: &Overlay<'_>) -> io::Result<OwnedFd> {
+fn overlay(parts: &Overlay<'_>) -> io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     for lower in parts.lowers {
         fsconfig_set_string(&context, "lowerdir+", *lower)?;
     }
-    fsconfig_set_string(&context, "upperdir", parts.upper)?;
-    fsconfig_set_string(&context, "workdir", parts.work)?;
+    if let Some((upper, work)) = parts.upper {
+        fsconfig_set_string(&context, "upperdir", upper)?;
+        fsconfig_set_string(&context, "workdir", work)?;
+    }
     if parts.user_attributes {
         fsconfig_set_flag(&context, "userxattr")?;
     } else {
@@ -138,15 +155,21 @@ pub(super) fn overlay(parts: &Overlay<'_>) -> io::Result<OwnedFd> {
 }
 
 /// The same at `target` by the old call, whose options are at most a page.
-pub(super) fn overlay_by_options(parts: &Overlay<'_>, target: &Path) -> io::Result<()> {
+fn overlay_by_options(parts: &Overlay<'_>, target: &Path) -> io::Result<()> {
     let mut options = b"lowerdir=".to_vec();
     for (index, lower) in parts.lowers.iter().enumerate() {
         if index > 0 {
             options.push(b':');
         }
-        options.extend_from_slice(lower.as_os_str().as_bytes());
+        for byte in lower.as_os_str().as_bytes() {
+            if matches!(byte, b':' | b'\\' | b',') {
+                options.push(b'\\');
+            }
+            options.push(*byte);
+        }
     }
-    for (name, path) in [(",upperdir=", parts.upper), (",workdir=", parts.work)] {
+    let upper = parts.upper.map(|(upper, work)| [(",upperdir=", upper), (",workdir=", work)]);
+    for (name, path) in upper.iter().flatten() {
         options.extend_from_slice(name.as_bytes());
         options.extend_from_slice(path.as_os_str().as_bytes());
     }

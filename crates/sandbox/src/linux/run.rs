@@ -61,6 +61,7 @@ impl World {
             contained,
             writable,
             stage: host.stage.clone(),
+            system: self.scratch.system.clone(),
             identity: host.identity(self.scratch.slot),
             layers: self.lowers(),
             scratch: self.current().to_owned(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::cgroup;
-use crate::{Command, command::os_path};
+use crate::{Command, Root, command::os_path};
 
 /// How a run is contained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub(super) struct Spec {
     /// The supervisor's private folder: `etc`, `dev`, `root`.
     #[serde(with = "os_path")]
     pub(super) stage: PathBuf,
+    /// What it stands on.
+    pub(super) system: System,
     /// Who runs the command.
     pub(super) identity: Identity,
     /// The cell's lower layers, the highest first.
@@ -63,6 +65,16 @@ impl Spec {
     pub(super) fn enters_its_cgroup(&self) -> bool {
         matches!((&self.cgroup, self.identity), (Some(cgroup::Place::V1 { .. }), Identity::Slot { .. }))
     }
+}
+
+/// The system that a cell stands on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct System {
+    /// A root file system; without one it is the host's own.
+    pub(super) root: Option<Root>,
+    /// What its `/etc` is, as the supervisor has prepared it.
+    #[serde(with = "os_path")]
+    pub(super) configuration: PathBuf,
 }
 
 /// Who runs the command.

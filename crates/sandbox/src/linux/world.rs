@@ -22,9 +22,9 @@ use super::{
     enter::{Inner, Power},
     layers::{self, Merged},
     mounts, remove,
-    spec::{Contained, Identity, Layer},
+    spec::{Contained, Identity, Layer, System},
 };
-use crate::{CELL_PATH, Changes, Entry, Error, Exported, ScratchLimits};
+use crate::{CELL_PATH, Changes, Entry, Error, Exported, Root, ScratchLimits};
 
 /// The port that a cell sees as its index's. Its network namespace is its own, so nothing else can be there.
 const PORT: u16 = 3141;
@@ -52,6 +52,7 @@ pub struct World {
 #[derive(Debug)]
 pub(super) struct Scratch {
     pub(super) host: Arc<Inner>,
+    pub(super) system: System,
     pub(super) slot: usize,
     pub(super) limits: ScratchLimits,
     pub(super) accounts: PathBuf,
@@ -66,7 +67,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    fn new(host: Arc<Inner>, slot: usize, limits: ScratchLimits) -> Result<Self, Error> {
+    fn new(host: Arc<Inner>, system: System, slot: usize, limits: ScratchLimits) -> Result<Self, Error> {
         if slot >= crate::MOST_SLOTS
             || !host.slots.lock().unwrap_or_else(PoisonError::into_inner).insert(slot)
         {
@@ -84,6 +85,7 @@ impl Scratch {
         // From here on its drop gives the slot back.
         let mut scratch = Scratch {
             host,
+            system,
             slot,
             limits,
             accounts,
@@ -172,11 +174,13 @@ type Active<'a> = Option<MutexGuard<'a, Option<PathBuf>>>;
 impl World {
     pub(super) fn new(
         host: Arc<Inner>,
+        root: Option<&Root>,
         slot: usize,
         layers: &[PathBuf],
         limits: ScratchLimits,
     ) -> Result<Self, Error> {
-        let scratch = Arc::new(Scratch::new(host, slot, limits)?);
+        let system = host.system(root)?;
+        let scratch = Arc::new(Scratch::new(host, system, slot, limits)?);
         Self::with(scratch, layers.to_vec(), Vec::new(), None)
     }
 

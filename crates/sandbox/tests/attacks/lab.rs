@@ -75,8 +75,12 @@ impl Lab {
     }
 
     pub fn world_on(&self, layers: &[PathBuf], limits: ScratchLimits) -> World {
-        let slot = self.slots.fetch_add(1, Ordering::Relaxed) % 256;
-        self.host.world(slot, layers, limits).unwrap()
+        self.host.world(self.slot(), layers, limits).unwrap()
+    }
+
+    /// A slot that nobody else has now.
+    pub fn slot(&self) -> usize {
+        self.slots.fetch_add(1, Ordering::Relaxed) % 256
     }
 
     pub fn command(&self, world: &World, program: &str, arguments: &[&str]) -> Command {

@@ -13,6 +13,8 @@ mod promises;
 #[cfg(target_os = "linux")]
 mod reading;
 #[cfg(target_os = "linux")]
+mod roots;
+#[cfg(target_os = "linux")]
 mod supervisor;
 #[cfg(target_os = "linux")]
 mod walls;
@@ -21,7 +23,10 @@ mod world;
 
 fn main() -> std::process::ExitCode {
     #[cfg(target_os = "linux")]
-    return lab::main(&[walls::ALL, limits::ALL, reading::ALL, world::ALL, supervisor::ALL], promises::ALL);
+    return lab::main(
+        &[walls::ALL, limits::ALL, reading::ALL, world::ALL, roots::ALL, supervisor::ALL],
+        promises::ALL,
+    );
     #[cfg(not(target_os = "linux"))]
     std::process::ExitCode::SUCCESS
 }
