@@ -125,7 +125,8 @@ impl Farm {
         let agent = Agent {
             host: Arc::new(host),
             index: Index { handle: handle.clone(), client, files, proxy },
-            resolver: Resolver::new(uv.path.clone(), paths.data.join("uv-cache"), address),
+            resolver: Resolver::new(paths.data.join("uv-cache"), address),
+            uv_inside: uv.path.clone(),
             uv: uv.path,
             popularity: options.popularity.clone(),
             layers: Layers::open(&paths.data.join("layers"))?,

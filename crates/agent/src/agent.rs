@@ -34,6 +34,8 @@ pub struct Agent {
     pub index: Index,
     /// The installer on the host.
     pub uv: PathBuf,
+    /// The installer for root file systems: a program that wants no library of its system's. The same, where that does.
+    pub uv_inside: PathBuf,
     /// The trusted resolver.
     pub resolver: Resolver,
     /// Layers kept ready.
@@ -189,7 +191,8 @@ impl Agent {
         let default = ScratchLimits::default();
         let bytes = job.options.limits.disk;
         let inodes = (bytes / (default.bytes / default.inodes)).max(4096);
-        Ok(self.host.world(slot, layers, ScratchLimits { bytes, inodes })?)
+        let limits = ScratchLimits { bytes, inodes };
+        Ok(self.host.world_on(job.environment.root.as_ref(), slot, layers, limits)?)
     }
 
     /// Runs a command in a world, with the proxy behind its one port where it has one.
@@ -229,9 +232,14 @@ impl Agent {
         Bind { source: source.to_path_buf(), target }
     }
 
+    /// The installer of an environment.
+    pub(crate) fn uv(&self, environment: &HostEnvironment) -> &Path {
+        if environment.root.is_some() { &self.uv_inside } else { &self.uv }
+    }
+
     /// The installer, as this world shows it.
-    pub(crate) fn uv_bind(&self, world: &World) -> Bind {
-        Self::shown(world, &self.uv, UV.into())
+    pub(crate) fn uv_bind(&self, world: &World, environment: &HostEnvironment) -> Bind {
+        Self::shown(world, self.uv(environment), UV.into())
     }
 
     pub(crate) fn uv_environment(&self, root: &Path) -> Vec<(OsString, OsString)> {
@@ -265,7 +273,34 @@ impl Agent {
         Ok(vec![skeleton, warm])
     }
 
-    /// Runs the installer in a world of its own, outside of any cell; returns its words and how it ended.
+    /// What the resolver is to take for the environment's interpreter: the interpreter itself, or what stands in for it.
+    pub(crate) fn asked_of(&self, job: &Job, slot: usize) -> Result<PathBuf, Error> {
+        let environment = &job.environment;
+        if environment.root.is_none() {
+            return Ok(environment.interpreter.executable.clone());
+        }
+        let base = self.base_layers(job, slot)?;
+        let key = Sha256::of_parts(["stand-in", "1", &environment.shown.digest.hex()]);
+        let folder = self.layers.get::<Error>(&key, |folder| {
+            let world = self.world(job, self.slots + slot, &base)?;
+            let [asked, answer] = ["ask/python", "ask/answer"].map(|name| world.root().join(name));
+            let python = world.root().join("env/bin/python");
+            let [python, path] = [&python, &answer].map(|path| path.display().to_string());
+            let script = format!("#!/bin/sh\n{python} \"$@\" > {path} && exec cat {path}\n");
+            world.write(Path::new("ask/python"), script.as_bytes(), 0o755)?;
+            let mut arguments: Vec<OsString> =
+                ["pip", "list", "--no-config", "--offline", "--python"].map(OsString::from).into();
+            arguments.push(asked.into());
+            let (words, execution) = self.run_installer(&world, job, arguments, &[], Network::None)?;
+            if !execution.exit.success() {
+                return Err(Error::Installer(format!("uv does not understand the interpreter: {words}")));
+            }
+            stand_in(folder, &world.read(Path::new("ask/answer"), 1 << 20)?)
+        })?;
+        Ok(folder.join("python"))
+    }
+
+    /// Runs the installer on a world's own environment, outside of any cell; returns its words and how it ended.
     pub(crate) fn install_in(
         &self,
         world: &World,
@@ -275,17 +310,26 @@ impl Agent {
         packages: Option<Vec<OsString>>,
         network: Network,
     ) -> Result<(String, Execution), Error> {
-        let root = world.root().to_path_buf();
-        arguments.push(root.join("env/bin/python").into());
+        arguments.push(world.root().join("env/bin/python").into());
         arguments.extend(packages.unwrap_or_default());
+        self.run_installer(world, job, arguments, files, network)
+    }
+
+    /// Runs the installer in a world, outside of any cell; returns its words and how it ended.
+    fn run_installer(
+        &self,
+        world: &World,
+        job: &Job,
+        arguments: Vec<OsString>,
+        files: &[Bind],
+        network: Network,
+    ) -> Result<(String, Execution), Error> {
+        let root = world.root().to_path_buf();
         let log = tempfile::NamedTempFile::new_in(&self.work).map_err(Error::file(&self.work))?;
         let mut environment = wheeltapper_sandbox::base_environment(&root, world.temporary());
         environment.extend(self.uv_environment(&root));
-        let mut binds: Vec<Bind> = crate::environment::interpreter_folders(&job.environment.interpreter)
-            .into_iter()
-            .map(Bind::same)
-            .collect();
-        let uv = self.uv_bind(world);
+        let mut binds = job.environment.binds();
+        let uv = self.uv_bind(world, &job.environment);
         let program = uv.target.clone().into_os_string();
         binds.push(uv);
         binds.extend(files.iter().cloned());
@@ -314,6 +358,19 @@ impl Agent {
         let words = std::fs::read(log.path()).map_err(Error::file(log.path()))?;
         Ok((String::from_utf8_lossy(&words).into_owned(), execution))
     }
+}
+
+/// What stands in on the host for the interpreter of a root file system, which cannot run there: a program that answers the
+/// installer's one question, what it is, with the words that the interpreter itself gave inside.
+fn stand_in(folder: &Path, answer: &[u8]) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
+    for (name, text) in
+        [("answer.json", answer), ("python", b"#!/bin/sh\nexec cat \"${0%/*}/answer.json\"\n".as_slice())]
+    {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(Error::file(&path))?;
+    }
+    executable(&folder.join("python"))
 }
 
 /// An empty virtual environment (PEP 405), written by us: no package code, nor any interpreter, is needed for it.
@@ -346,6 +403,17 @@ fn skeleton(folder: &Path, environment: &HostEnvironment) -> Result<(), Error> {
     );
     let path = folder.join("env/pyvenv.cfg");
     std::fs::write(&path, text).map_err(Error::file(&path))
+}
+
+#[cfg(unix)]
+fn executable(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).map_err(Error::file(path))
+}
+
+#[cfg(not(unix))]
+fn executable(_: &Path) -> Result<(), Error> {
+    Ok(())
 }
 
 #[cfg(unix)]

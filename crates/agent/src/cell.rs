@@ -19,7 +19,6 @@ use wheeltapper_sandbox::{Bind, Command, Execution, Limits, Network, World, base
 
 use crate::{
     agent::Agent,
-    environment::interpreter_folders,
     error::Error,
     job::{Job, Purpose, Report},
     prepare::Prepared,
@@ -216,8 +215,7 @@ impl<'a> Cell<'a> {
         let mut environment = base_environment(world.root(), world.temporary());
         environment.push(("VIRTUAL_ENV".into(), world.root().join("env").into()));
         environment.extend(step.environment);
-        let mut binds: Vec<Bind> =
-            interpreter_folders(&self.job.environment.interpreter).into_iter().map(Bind::same).collect();
+        let mut binds = self.job.environment.binds();
         binds.extend(step.binds);
         let command = Command {
             program: step.program,

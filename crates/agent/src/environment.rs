@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use wheeltapper_core::{Environment, Sha256, environment::Containment};
+use wheeltapper_sandbox::{Bind, Root};
 
 use crate::interpreter::{Found, Interpreter};
 
@@ -15,19 +16,34 @@ pub struct HostEnvironment {
     pub interpreter: Interpreter,
     /// Wheel tags it takes, best first.
     pub tags: Vec<String>,
-    /// Where the interpreter was found: `given`, `PATH`, `pyenv`, `uv`.
+    /// Where the interpreter was found: `given`, `PATH`, `pyenv`, `uv`, `image`.
     pub source: &'static str,
+    /// The root file system that its cells stand on; without one they stand on the host's own system.
+    pub root: Option<Root>,
 }
 
-/// The operating system of this host, as `os-release` names it.
+impl HostEnvironment {
+    /// What of the host its cells must see, read-only: the interpreter's prefix, and what of it lies elsewhere. On a root
+    /// file system, nothing.
+    pub(crate) fn binds(&self) -> Vec<Bind> {
+        match self.root {
+            Some(_) => Vec::new(),
+            None => interpreter_folders(&self.interpreter).into_iter().map(Bind::same).collect(),
+        }
+    }
+}
+
+/// What an interpreter stands on: the operating system of this host, as `os-release` names it, or a root file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform {
-    /// For environment names, e.g. `debian12`.
+    /// For environment names, e.g. `debian12`. A root file system's says its machine, too: `debian13-i386`.
     pub short: String,
     /// For people, e.g. `debian 12`.
     pub long: String,
-    /// Digest of `os-release` and of the package database's state.
+    /// Digest of `os-release` and of the package database's state; or of all that is in the root file system.
     pub digest: Sha256,
+    /// The root file system.
+    pub root: Option<Root>,
 }
 
 impl Platform {
@@ -50,6 +66,12 @@ impl Platform {
         Platform::parse(&text, &state.join("\n"))
     }
 
+    /// A root file system with these contents, by the name that its user gave it.
+    pub fn of_root(name: &str, os_release: &str, contents: Sha256, root: Root) -> Platform {
+        let long = Platform::parse(os_release, "").long;
+        Platform { short: name.to_owned(), long, digest: contents, root: Some(root) }
+    }
+
     fn parse(os_release: &str, packages: &str) -> Platform {
         let value = |key: &str| {
             os_release
@@ -65,6 +87,7 @@ impl Platform {
             short: format!("{id}{separator}{version}").trim_end_matches('-').to_owned(),
             long: format!("{id} {version}").trim_end().to_owned(),
             digest: Sha256::of_parts([os_release, packages]),
+            root: None,
         }
     }
 }
@@ -84,10 +107,10 @@ pub fn environments(
     usable
         .into_iter()
         .map(|(found, interpreter)| {
-            let arch = match (interpreter.machine.as_str(), interpreter.bits) {
-                ("x86_64", 64) => String::new(),
-                ("x86_64", _) => "-i386".to_owned(),
-                (machine, _) => format!("-{machine}"),
+            let arch = match (&platform.root, interpreter.machine.as_str(), interpreter.bits) {
+                (Some(_), _, _) | (None, "x86_64", 64) => String::new(),
+                (None, "x86_64", _) => "-i386".to_owned(),
+                (None, machine, _) => format!("-{machine}"),
             };
             let plain = format!("{}{arch}-{}", platform.short, interpreter.tag());
             let name = free_name(&mut taken, &plain, found.source);
@@ -143,11 +166,11 @@ fn host_environment(
         tags: interpreter.tags(),
         interpreter: interpreter.clone(),
         source,
+        root: platform.root.clone(),
     }
 }
 
-/// The folders of an interpreter that a cell must see, read-only: its prefix, and what of it lies elsewhere.
-pub fn interpreter_folders(interpreter: &Interpreter) -> Vec<std::path::PathBuf> {
+fn interpreter_folders(interpreter: &Interpreter) -> Vec<std::path::PathBuf> {
     let system =
         |path: &Path| ["/usr", "/lib", "/lib64", "/bin"].iter().any(|prefix| path.starts_with(prefix));
     let mut folders = Vec::new();

@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wheeltapper_core::{Sha256, Version, pep508_rs::MarkerEnvironment, wheel};
 
 /// What an interpreter says of itself.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interpreter {
     /// `cpython`, `pypy`, …
     pub implementation: String,
@@ -74,8 +74,7 @@ impl Interpreter {
             |part: usize| self.libc.1.split('.').nth(part).and_then(|text| text.parse().ok()).unwrap_or(0);
         let libc = match self.libc.0.as_str() {
             "glibc" => Some(("glibc", number(0), number(1))),
-            // Python says nothing of musl; its loader is at a known place.
-            "" if Path::new(&format!("/lib/ld-musl-{}.so.1", self.machine)).exists() => Some(("musl", 1, 2)),
+            "musl" => Some(("musl", number(0), number(1))),
             _ => None,
         };
         let arch = if self.bits == 32 && self.machine == "x86_64" { "i686" } else { &self.machine };
@@ -226,7 +225,7 @@ pub fn ask(path: &Path) -> Result<Interpreter, String> {
         return Err(format!("{} does not exist", path.display()));
     }
     let mut child = Command::new(path)
-        .args(["-I", "-S", "-c", include_str!("drivers/interpreter.py")])
+        .args(QUESTION)
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::null())
@@ -255,7 +254,18 @@ pub fn ask(path: &Path) -> Result<Interpreter, String> {
     if let Some(mut pipe) = child.stderr.take() {
         let _ = pipe.read_to_string(&mut complaint);
     }
-    if !status.success() {
+    answer(status.success(), &text, &complaint)
+}
+
+/// The arguments by which an interpreter is asked what it is. It prints one line; nothing of any package is run.
+pub const QUESTION: [&str; 4] = ["-I", "-S", "-c", include_str!("drivers/interpreter.py")];
+
+/// What an interpreter's answer to [`QUESTION`] says: whether it ended well, what it printed, what it complained of.
+///
+/// # Errors
+/// Why it cannot be used, in words for the user.
+pub fn answer(success: bool, text: &str, complaint: &str) -> Result<Interpreter, String> {
+    if !success {
         return Err(if complaint.contains("nknown option: -I") {
             "it is Python 2 or older than 3.4, which no installer here speaks to yet".to_owned()
         } else {

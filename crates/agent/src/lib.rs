@@ -30,7 +30,7 @@ pub use error::Error;
 pub use index::{Fetched, Index};
 pub use job::{Job, Origin, Release, Replay, Report};
 pub use layers::Layers;
-pub use resolve::{LockedWheel, Question, Resolution, Resolver};
+pub use resolve::{Asked, LockedWheel, Question, Resolution, Resolver};
 pub use source::Source;
 pub use usable::is_sdist;
 pub use wheeltapper_recipe::{RECIPE_VERSION, Recipes};

@@ -16,7 +16,7 @@ use crate::{
     agent::{Agent, site_packages},
     error::Error,
     job::{Job, Purpose},
-    resolve::{LockedWheel, Question, Resolution},
+    resolve::{Asked, LockedWheel, Question, Resolution},
     usable,
 };
 
@@ -56,7 +56,10 @@ impl Agent {
                 }
                 Resolution::Locked(wheels.to_vec())
             }
-            None => self.resolver.resolve(&job.environment, question)?,
+            None => {
+                let asked = Asked { uv: self.uv(&job.environment), python: self.asked_of(job, slot)? };
+                self.resolver.resolve(&job.environment, &asked, question)?
+            }
         };
         match resolution {
             Resolution::Impossible(words) => Ok(Prepared::Impossible { words, limit: None }),

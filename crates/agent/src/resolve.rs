@@ -50,6 +50,15 @@ pub struct Question {
     pub until: Option<String>,
 }
 
+/// What is run to answer questions about an environment.
+#[derive(Debug, Clone)]
+pub struct Asked<'a> {
+    /// The uv.
+    pub uv: &'a std::path::Path,
+    /// The interpreter that it asks what it is, or what stands in for it.
+    pub python: PathBuf,
+}
+
 /// One answer, being asked for while the lock is held.
 type Answer = Arc<Mutex<Option<Resolution>>>;
 
@@ -86,7 +95,6 @@ fn project_at_start(text: &str) -> Option<ProjectName> {
 /// The trusted resolver. Answers are remembered for the length of the run, in which index answers are frozen.
 #[derive(Debug)]
 pub struct Resolver {
-    uv: PathBuf,
     cache: PathBuf,
     index: String,
     memory: Mutex<HashMap<(String, Question), Answer>>,
@@ -124,16 +132,21 @@ impl PyLockWheel {
 }
 
 impl Resolver {
-    /// A resolver that runs this uv, keeps what it learns of interpreters in `cache`, and asks the index at `index`.
-    pub fn new(uv: PathBuf, cache: PathBuf, index: String) -> Self {
-        Resolver { uv, cache, index, memory: Mutex::default() }
+    /// A resolver that keeps what it learns of interpreters in `cache`, and asks the index at `index`.
+    pub fn new(cache: PathBuf, index: String) -> Self {
+        Resolver { cache, index, memory: Mutex::default() }
     }
 
     /// Answers a question for one environment.
     ///
     /// # Errors
     /// When uv cannot be run, or says what is not understood.
-    pub fn resolve(&self, environment: &HostEnvironment, question: &Question) -> Result<Resolution, Error> {
+    pub fn resolve(
+        &self,
+        environment: &HostEnvironment,
+        asked: &Asked<'_>,
+        question: &Question,
+    ) -> Result<Resolution, Error> {
         if question.requirements.is_empty() {
             return Ok(Resolution::Locked(Vec::new()));
         }
@@ -150,19 +163,24 @@ impl Resolver {
         if let Some(answer) = &*known {
             return Ok(answer.clone());
         }
-        let answer = self.ask(environment, &question)?;
+        let answer = self.ask(environment, asked, &question)?;
         *known = Some(answer.clone());
         Ok(answer)
     }
 
-    fn ask(&self, environment: &HostEnvironment, question: &Question) -> Result<Resolution, Error> {
+    fn ask(
+        &self,
+        environment: &HostEnvironment,
+        asked: &Asked<'_>,
+        question: &Question,
+    ) -> Result<Resolution, Error> {
         let failed = |what: &str, error: std::io::Error| Error::Installer(format!("{what}: {error}"));
         let mut constraints =
             tempfile::NamedTempFile::new().map_err(|error| failed("temporary file", error))?;
         for line in &question.constraints {
             writeln!(constraints, "{line}").map_err(|error| failed("temporary file", error))?;
         }
-        let mut child = Command::new(&self.uv)
+        let mut child = Command::new(asked.uv)
             .args([
                 "pip",
                 "compile",
@@ -175,7 +193,7 @@ impl Resolver {
             ])
             .args(["--no-build", "--no-config", "--color", "never", "--no-python-downloads"])
             .arg("--python")
-            .arg(&environment.interpreter.executable)
+            .arg(&asked.python)
             .arg("--default-index")
             .arg(&self.index)
             .arg("--constraints")
@@ -191,7 +209,7 @@ impl Resolver {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| failed(&self.uv.display().to_string(), error))?;
+            .map_err(|error| failed(&asked.uv.display().to_string(), error))?;
         if let Some(mut input) = child.stdin.take() {
             // uv may stop reading at a line it refuses; its message says more than the broken pipe.
             let _ = input.write_all(question.requirements.join("\n").as_bytes());

@@ -1,4 +1,5 @@
 """Describes the interpreter that runs it, as one JSON object. Started with -I -S, so that no .pth file is read."""
+import glob
 import json
 import os
 import platform
@@ -11,6 +12,9 @@ if sys.version_info[3] != "final":
     version += {"alpha": "a", "beta": "b", "candidate": "rc"}[sys.version_info[3]] + str(sys.version_info[4])
 
 libc, libc_version = platform.libc_ver()
+if not libc and glob.glob("/lib/ld-musl-*.so.1"):
+    # Python says nothing of musl; its loader is at a known place, and its interface is that of 1.2.
+    libc, libc_version = "musl", "1.2"
 
 print(json.dumps({
     "implementation": sys.implementation.name,

@@ -209,7 +209,7 @@ fn put(cell: &mut Cell<'_>, wheel: &WheelAtHand, layers: &[PathBuf]) -> Result<O
     let world = cell.agent.world(cell.job, cell.slot, layers)?;
     let root = world.root().to_path_buf();
     let shown = Agent::shown(&world, &wheel.path, Path::new("/wheels").join(&wheel.filename));
-    let uv = cell.agent.uv_bind(&world);
+    let uv = cell.agent.uv_bind(&world, &cell.job.environment);
     let execution = cell.run(
         &world,
         Step {

@@ -24,7 +24,7 @@ pub(crate) fn uninstall(cell: &mut Cell<'_>, installation: &Installation) -> Res
     let world = installation.world.fork()?;
     let root = world.root().to_path_buf();
     let name = cell.job.release.project.to_string();
-    let uv = cell.agent.uv_bind(&world);
+    let uv = cell.agent.uv_bind(&world, &cell.job.environment);
     let execution = cell.run(
         &world,
         Step {
