@@ -132,6 +132,7 @@ impl Farm {
             layers: Layers::open(&paths.data.join("layers"))?,
             work,
             slots: options.jobs,
+            turns: wheeltapper_agent::Turns::default(),
             run,
             cancel,
         };

@@ -104,8 +104,6 @@ fn job(farm: &Farm, record: &Record) -> Result<Job, Failure> {
         options: record.options.clone(),
         // The plan is the stored one.
         overrides: Arc::new([]),
-        // Only a result that went on with the published wheel names it.
-        wheel_has_its_own: evidence.tested.is_none(),
         replay: if resolved {
             Some(Arc::new(Replay {
                 build: wheels("build")?,
@@ -181,7 +179,7 @@ fn release(farm: &Farm, record: &Record) -> Result<Release, Failure> {
     let version = evidence.version.parse().map_err(|_| {
         Failure::new(Exit::Farm, format!("the stored version `{}` is none", evidence.version))
     })?;
-    // Tests of a published wheel come from the sdist beside it; after a failed build the published wheel was tested.
+    // Tests of a published wheel come from the sdist beside it; what an sdist builds is compared with the published wheel.
     let page = farm.runtime.block_on(farm.agent.index.client.project(&evidence.project)).ok();
     let listed = |wanted: &dyn Fn(&File) -> bool| {
         let file = page.as_ref()?.files.iter().find(|file| wanted(file))?;

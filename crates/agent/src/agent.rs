@@ -20,6 +20,7 @@ use crate::{
     phases,
     resolve::Resolver,
     source::Source,
+    turns::{Company, Turns},
     work::Work,
 };
 
@@ -44,6 +45,8 @@ pub struct Agent {
     pub work: Work,
     /// How many slots run cells; layers are made in slots beyond them.
     pub slots: usize,
+    /// Whose turn it is where a command wants the machine for itself.
+    pub turns: Turns,
     /// Which projects are well known: a requirement that we infer must be one of them.
     pub popularity: Popularity,
     /// Identifies the run.
@@ -120,12 +123,8 @@ impl Agent {
             (None, true) => None,
             (_, false) => Some(cell.with_its_name(file.path(), origin.filename())?),
         };
-        let wheel = match built {
-            Some(wheel) => Some(wheel),
-            None if job.wheel_has_its_own => None,
-            None => self.published_wheel(cell)?,
-        };
-        let Some(wheel) = wheel else {
+        // The published wheel of a release whose build fails has a cell of its own, or was not asked for.
+        let Some(wheel) = built else {
             skip_rest(cell, &[Phase::Install, Phase::Import, Phase::Test, Phase::Uninstall]);
             return Ok(());
         };
@@ -174,17 +173,6 @@ impl Agent {
         Ok(Source::unpacked(&self.layers, fetched.path(), filename, &fetched.sha256())?.ok())
     }
 
-    /// After a failed build the later phases run on the published wheel, where there is one: they can still tell
-    /// something, and the record says which file was `tested`.
-    fn published_wheel(&self, cell: &Cell<'_>) -> Result<Option<PathBuf>, Error> {
-        let Some(origin) = cell.job.release.origin(Artifact::Wheel) else { return Ok(None) };
-        match self.index.fetch(origin) {
-            Ok(fetched) => cell.with_its_name(fetched.path(), origin.filename()).map(Some),
-            Err(error) if phases::fetch::is_packages_fault(&error) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// A fresh world for this slot's cell.
     pub(crate) fn world(&self, job: &Job, slot: usize, layers: &[PathBuf]) -> Result<World, Error> {
         // One limit on the disk is two: files of no size fill a disk as well. As many for each byte as the defaults have.
@@ -196,7 +184,13 @@ impl Agent {
     }
 
     /// Runs a command in a world, with the proxy behind its one port where it has one.
-    pub(crate) fn execute(&self, world: &World, command: &Command) -> Result<Execution, Error> {
+    pub(crate) fn execute(
+        &self,
+        world: &World,
+        command: &Command,
+        company: Company,
+    ) -> Result<Execution, Error> {
+        let _turn = self.turns.take(company);
         let mut serving = None;
         let mut refused = None;
         let mut serve = |listener| match self.index.serve(listener) {
@@ -351,7 +345,7 @@ impl Agent {
             },
             log: log.path().to_path_buf(),
         };
-        let execution = self.execute(world, &command)?;
+        let execution = self.execute(world, &command, Company::Any)?;
         if let Some(error) = &execution.start_error {
             return Err(Error::Installer(format!("uv could not be started: {error}")));
         }

@@ -13,6 +13,7 @@ use wheeltapper_core::{
     evidence::{Artifact, Distribution, Installed},
     metadata::Metadata,
     pep508_rs::MarkerTree,
+    starved::{STARVED, may_be_of_time},
 };
 use wheeltapper_recipe::{Skip, SourceTree as _, wishes};
 use wheeltapper_sandbox::{Bind, Command, Execution, Limits, Network, World, base_environment};
@@ -25,6 +26,7 @@ use crate::{
     resolve::{LockedWheel, Question, named_in},
     source::Source,
     trial::Different,
+    turns::Company,
 };
 
 /// The wheel that is installed and tested in a cell.
@@ -71,6 +73,8 @@ pub(crate) struct Cell<'a> {
     pub different: Different,
     /// Who is concerned with the release, once its metadata has been read.
     pub people: Option<wheeltapper_core::cycle::People>,
+    /// What else may run while its commands do.
+    pub company: Company,
     /// What is left of the time for all runs of the tests together.
     pub tests_left: Duration,
     /// Temporary files of the cell on the host.
@@ -142,6 +146,7 @@ impl<'a> Cell<'a> {
             tests_left: job.options.limits.test(),
             asked: BTreeSet::from([job.release.project.to_string()]),
             different: Different::default(),
+            company: Company::Any,
             people: None,
             folder,
             started: Instant::now(),
@@ -234,7 +239,7 @@ impl<'a> Cell<'a> {
             },
             log: log.clone(),
         };
-        let execution = self.agent.execute(world, &command)?;
+        let execution = self.agent.execute(world, &command, self.company)?;
         let output = std::fs::read(&log).map_err(Error::file(&log))?;
         if let Some(shown) = step.shown {
             self.note(step.phase, &format!("$ {shown}"));
@@ -260,6 +265,10 @@ impl<'a> Cell<'a> {
         let report = self.phase(phase);
         report.cpu_s =
             Some(report.cpu_s.unwrap_or(0.0) + (execution.cpu.as_secs_f64() * 1000.0).round() / 1000.0);
+        if !execution.waited.is_zero() {
+            let waited = (execution.waited.as_secs_f64() * 1000.0).round() / 1000.0;
+            report.cpu_wait_s = Some(report.cpu_wait_s.unwrap_or(0.0) + waited);
+        }
         report.peak_memory = report.peak_memory.max(execution.peak_memory);
         report.peak_memory_source = Some(execution.peak_memory_source.as_str().to_owned());
         (report.exit, report.signal) = match execution.exit {
@@ -267,6 +276,9 @@ impl<'a> Cell<'a> {
             Exit::Signal(signal) => (None, Some(signal)),
         };
         report.limit = report.limit.or(execution.limit);
+        if execution.was_starved() && may_be_of_time(execution.limit, None) {
+            report.findings.push(starved(execution));
+        }
         if execution.left_processes > 0 {
             let text = format!("{} processes were left behind and ended", execution.left_processes);
             report.findings.push(Finding::new("left-processes", text, Vec::new()));
@@ -366,6 +378,15 @@ impl<'a> Cell<'a> {
     pub(crate) fn starts_from_source(&self) -> bool {
         self.job.artifact == Artifact::Sdist
     }
+}
+
+/// That a run did not get its processor time.
+pub(crate) fn starved(execution: &Execution) -> Finding {
+    let (waited, wall) = (execution.waited.as_secs_f64(), execution.wall.as_secs_f64());
+    let text = format!(
+        "it waited for a processor for {waited:.1} of {wall:.1} s, while this machine did other work"
+    );
+    Finding::new(STARVED, text, Vec::new())
 }
 
 /// `1 file`, `2 files`.

@@ -27,9 +27,6 @@ pub struct Job {
     pub overrides: Arc<[Override]>,
     /// What a stored result used, when it is to be had again.
     pub replay: Option<Arc<Replay>>,
-    /// Of an sdist's cell: the published wheel has a cell of its own. Without one, the later phases of a cell whose build
-    /// fails run on that wheel.
-    pub wheel_has_its_own: bool,
 }
 
 /// A release, with the files that this environment would use of it.

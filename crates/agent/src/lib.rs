@@ -20,6 +20,7 @@ mod requirement;
 mod resolve;
 mod source;
 mod trial;
+mod turns;
 mod usable;
 mod work;
 
@@ -32,6 +33,7 @@ pub use job::{Job, Origin, Release, Replay, Report};
 pub use layers::Layers;
 pub use resolve::{Asked, LockedWheel, Question, Resolution, Resolver};
 pub use source::Source;
+pub use turns::Turns;
 pub use usable::is_sdist;
 pub use wheeltapper_recipe::{RECIPE_VERSION, Recipes};
 pub use work::Work;

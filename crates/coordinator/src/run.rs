@@ -120,7 +120,6 @@ pub fn plan(
     options: &RunOptions,
 ) -> Vec<Cell> {
     let (sdist, wheel) = (found.release.sdist.is_some(), found.release.wheel.is_some());
-    let has_own = wheel && matches!(options.artifacts, Artifacts::Auto | Artifacts::Both);
     let cell = |artifact, unsupported, then_wheel| Cell {
         job: Job {
             release: found.release.clone(),
@@ -129,7 +128,6 @@ pub fn plan(
             options: options.cell.clone(),
             overrides: options.recipes.of(&found.release.project, &found.release.version).into(),
             replay: None,
-            wheel_has_its_own: artifact == Artifact::Sdist && has_own,
         },
         unsupported,
         then_wheel,
@@ -235,18 +233,8 @@ pub(crate) fn following(cell: Cell, record: &Record) -> Option<Cell> {
     if !wanted {
         return None;
     }
-    let job = Job { artifact: Artifact::Wheel, wheel_has_its_own: false, ..cell.job };
+    let job = Job { artifact: Artifact::Wheel, ..cell.job };
     Some(Cell { job, unsupported: None, then_wheel: false })
-}
-
-/// False for a result that stopped at its failed build because the published wheel had a cell of its own, where it has none
-/// now.
-fn tells_enough(known: &Record, job: &Job) -> bool {
-    let evidence = &known.evidence;
-    let built = evidence.phases.get(&Phase::Build).is_none_or(|report| report.status != Status::Failed);
-    let went_on = evidence.phases.get(&Phase::Install).is_some_and(|report| report.status != Status::Skipped);
-    let stopped = !built && !went_on;
-    job.artifact != Artifact::Sdist || job.wheel_has_its_own || job.release.wheel.is_none() || !stopped
 }
 
 /// What settles single cells: the same for a run and for a cycle.
@@ -358,7 +346,6 @@ impl Runner {
         let request = fingerprint::request(&cell.job, &self.options.index_date);
         if !self.options.fresh
             && let Some(known) = self.known(&request)?
-            && tells_enough(&known, &cell.job)
             && self.still_holds(&known)
         {
             let record = self.repeated(known, cell);

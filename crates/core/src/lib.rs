@@ -31,6 +31,7 @@ pub mod project;
 pub mod record;
 pub mod selection;
 pub mod stable_abi;
+pub mod starved;
 pub mod tests_report;
 pub mod wheel;
 

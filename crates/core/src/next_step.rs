@@ -16,6 +16,7 @@ use crate::{
     phase::{Phase, Status},
     plan::Runner,
     project::ProjectName,
+    starved::is_starved,
     tests_report::TestCounts,
     words::words,
 };
@@ -39,6 +40,8 @@ words! {
         WithoutNetwork = "without-network",
         /// The failing tests alone, one run for them and nothing else.
         Alone = "alone",
+        /// The run before the one that counts, on the same inputs: it did not get its processor time.
+        Starved = "starved",
     }
 }
 
@@ -91,6 +94,9 @@ const LONGEST: f64 = 60.0;
 pub fn next_step(evidence: &Evidence, test_wall_s: f64, tried: &[Variation]) -> NextStep {
     let failed = evidence.phases.get(&Phase::Test).filter(|report| report.status == Status::Failed);
     let (Some(report), Some(tests)) = (failed, &evidence.tests) else { return NextStep::Settled };
+    if is_starved(report, Some(tests)) {
+        return NextStep::Settled;
+    }
     if report.limit.is_some() || report.signal.is_some() || tests.failing.is_empty() || test_wall_s > LONGEST
     {
         return NextStep::Settled;

@@ -104,6 +104,9 @@ pub struct PhaseReport {
     pub wall_s: f64,
     /// CPU time, user and system, of all processes.
     pub cpu_s: Option<f64>,
+    /// Time in which its processes were ready to run and others had the processors; at least so much.
+    #[serde(default)]
+    pub cpu_wait_s: Option<f64>,
     /// Peak memory of all processes together where `peak_memory_source` is `cgroup`, of the largest otherwise.
     pub peak_memory: Option<u64>,
     /// `cgroup` or `max_rss`.
@@ -129,6 +132,7 @@ impl PhaseReport {
             status,
             wall_s: 0.0,
             cpu_s: None,
+            cpu_wait_s: None,
             peak_memory: None,
             peak_memory_source: None,
             exit: None,

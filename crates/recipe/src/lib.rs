@@ -22,6 +22,7 @@ mod survey;
 #[cfg(test)]
 mod testing;
 mod toml_file;
+mod tools;
 mod tree;
 mod unbuilt;
 mod variables;
@@ -30,6 +31,7 @@ use std::collections::BTreeMap;
 
 use wheeltapper_core::{ProjectName, Reason, TestPlan, Version};
 
+pub use declared::setup::{UnreadableRequirement, unreadable_requirement};
 pub use overrides::{Author, Override, Problem, Recipes, Skip, Wishes, wishes};
 pub use tree::{MemoryTree, SourceTree, TreeFile};
 pub use unbuilt::{Unbuilt, unbuilt};

@@ -14,6 +14,7 @@ use crate::{
     python::facts::top,
     requirement::{List, Placed, Specifier, specifier, without_pin},
     survey::{Survey, TestFile},
+    tools::{ALTERNATIVES, DEVELOPMENT_TOOLS},
     tree::file_name,
 };
 
@@ -36,106 +37,6 @@ pub(crate) struct Basis<'a> {
     pub config: Option<&'a PytestConfig>,
     pub declared: &'a Declared,
 }
-
-/// Tools that development lists hold and no test needs, unless it imports them.
-const DEVELOPMENT_TOOLS: &[&str] = &[
-    "black",
-    "flake8",
-    "mypy",
-    "sphinx",
-    "tox",
-    "nox",
-    "pre-commit",
-    "twine",
-    "build",
-    "wheel",
-    "ruff",
-    "isort",
-    "pylint",
-    "coverage",
-    "coveralls",
-    "codecov",
-    "bumpversion",
-    "bump2version",
-    "bump-my-version",
-    "pyright",
-    "bandit",
-    "check-manifest",
-    "furo",
-    "sphinx-rtd-theme",
-    "mkdocs",
-    "mkdocs-material",
-    "pydocstyle",
-    "pycodestyle",
-    "pyflakes",
-    "autopep8",
-    "yapf",
-    "towncrier",
-    "zest-releaser",
-    "releases",
-    "invoke",
-    "ipython",
-    "jupyter",
-    "jupyterlab",
-    "notebook",
-    "watchdog",
-    "commitizen",
-    "safety",
-    "pip-tools",
-    "pip",
-    "setuptools",
-    "hatch",
-    "poetry",
-    "pdm",
-    "uv",
-    "cibuildwheel",
-    "codespell",
-    "pyroma",
-    "interrogate",
-    "vulture",
-    "docutils",
-    "recommonmark",
-    "myst-parser",
-    "sphinx-autobuild",
-    "sphinx-copybutton",
-    "sphinx-click",
-    "asv",
-    "ipdb",
-    "pdbpp",
-    "pyupgrade",
-    "doc8",
-    "darglint",
-    "pep8-naming",
-    "flake8-bugbear",
-    "flake8-docstrings",
-    "setuptools-scm",
-    "versioneer",
-    "tox-uv",
-    "check-wheel-contents",
-    "readme-renderer",
-    "gitchangelog",
-    "mkdocstrings",
-    "pdoc",
-    "pdoc3",
-    "pur",
-    "rope",
-    "tox-gh-actions",
-];
-
-/// Plugins of one purpose: where one is declared, the other is not added.
-const ALTERNATIVES: &[(&str, &[&str])] = &[
-    ("pytest-httpserver", &["pytest-localserver"]),
-    ("syrupy", &["snapshottest", "pytest-snapshot", "inline-snapshot", "pytest-insta"]),
-    ("pytest-freezer", &["pytest-freezegun"]),
-    ("pytest-recording", &["pytest-vcr", "pytest-vcrpy"]),
-    ("pytest-asyncio", &["pytest-anyio", "pytest-asyncio-cooperative", "pytest-aiohttp", "anyio"]),
-    ("pytest-datadir", &["pytest-datadir-ng", "pytest-datadirs", "pytest-data-dir"]),
-    ("pytest-rerunfailures", &["flaky"]),
-    ("flaky", &["pytest-rerunfailures"]),
-    ("pytest-forked", &["pytest-xdist"]),
-    ("pytest-httpx", &["pytest-httpx2"]),
-    ("pytest-freezegun", &["pytest-freezer"]),
-];
 
 /// The first Python that nose does not run on: it was last released in 2015.
 const NOSE_ENDS: (u32, u32) = (3, 10);
@@ -414,7 +315,7 @@ fn is_imported(basis: &Basis, project: &ProjectName) -> bool {
     basis
         .survey
         .all()
-        .flat_map(|file| &file.facts.imports)
+        .flat_map(|file| file.facts.imports.iter().chain(&file.facts.late))
         .any(|import| provides(project, top(&import.module)))
 }
 
@@ -502,7 +403,7 @@ fn implied_by_sources(basis: &Basis, needs: &mut Needs) {
     }
 }
 
-/// What the tests import at module level and nothing provides.
+/// What the tests import at module level, or first thing in a test that nothing skips, and nothing provides.
 fn imported(basis: &Basis, needs: &mut Needs) {
     let own: BTreeSet<&str> = basis
         .about
@@ -513,13 +414,18 @@ fn imported(basis: &Basis, needs: &mut Needs) {
         .chain(basis.survey.local_modules.iter().map(String::as_str))
         .collect();
     let mut wanted: BTreeMap<&str, (&TestFile, &str, u32)> = BTreeMap::new();
-    for file in files(basis) {
-        for import in &file.facts.imports {
+    let files = files(basis);
+    // A suite that does without a module in one place does so in others.
+    let dispensable: BTreeSet<&str> =
+        files.iter().flat_map(|file| &file.facts.guarded).map(String::as_str).collect();
+    for file in &files {
+        let late = file.facts.late.iter().filter(|import| !dispensable.contains(top(&import.module)));
+        for import in file.facts.imports.iter().chain(late) {
             let module = top(&import.module);
             if is_stdlib(module)
                 || module.is_empty()
                 || !module.is_ascii()
-                || file.facts.optional.contains(module)
+                || file.facts.guarded.contains(module)
             {
                 continue;
             }

@@ -40,6 +40,9 @@ pub(crate) enum Line {
     Refused(&'static str),
 }
 
+/// Why what follows no grammar of specifiers is refused.
+pub(crate) const NO_REQUIREMENT: &str = "not a requirement specifier (PEP 508)";
+
 /// Parses one specifier (PEP 508).
 pub(crate) fn specifier(text: &str) -> Result<Specifier, &'static str> {
     let text = text.trim();
@@ -52,7 +55,7 @@ pub(crate) fn specifier(text: &str) -> Result<Specifier, &'static str> {
     if text.chars().any(|c| c.is_control() || c == '{' || c == '$') {
         return Err("holds a placeholder or a control character");
     }
-    let parsed = parse(text).ok_or("not a requirement specifier (PEP 508)")?;
+    let parsed = parse(text).ok_or(NO_REQUIREMENT)?;
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if matches!(parsed.version_or_url, Some(pep508_rs::VersionOrUrl::Url(_))) {
         return Err("an address, never fetched");

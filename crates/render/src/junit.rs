@@ -71,7 +71,8 @@ fn whole_cell(record: &Record) -> Option<TestCaseStatus> {
     match record.verdict.outcome {
         Outcome::FarmError => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_message(words(record.evidence.farm_error.as_deref().unwrap_or("farm error")));
+            let why = record.verdict.cause.as_ref().map(|cause| cause.detail.as_str());
+            status.set_message(words(why.unwrap_or("farm error")));
             Some(status)
         }
         Outcome::Unsupported | Outcome::Untested => {

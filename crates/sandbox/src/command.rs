@@ -12,6 +12,9 @@ use wheeltapper_core::phase::{Exit, Limit};
 /// Where a process in full mode sees the cell's tree.
 pub const CELL_PATH: &str = "/cell";
 
+/// Who runs a command: short, since it is part of temporary folders' names, which suites print into lines of 80 columns.
+pub(crate) const USER_NAME: &str = "tap";
+
 /// One untrusted command. Paths are those that the process itself sees.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Command {
@@ -64,6 +67,13 @@ pub struct Root {
     pub narrow: bool,
 }
 
+impl Execution {
+    /// True when it waited for a processor for a fifth of its time or more: what it did late says nothing of itself.
+    pub fn was_starved(&self) -> bool {
+        self.waited * 5 >= self.wall && !self.waited.is_zero()
+    }
+}
+
 /// What a command can reach beside its own loopback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Network {
@@ -76,7 +86,7 @@ pub enum Network {
 /// When a command is stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Wall time.
+    /// Wall time, not counting time in which it waited for a processor that others had; three times as much in any case.
     pub wall: Duration,
     /// Time in which it neither prints nor uses the CPU.
     pub inactivity: Duration,
@@ -152,6 +162,8 @@ pub struct Execution {
     pub wall: Duration,
     /// CPU time, user and system, of all its processes.
     pub cpu: Duration,
+    /// Time in which it was ready to run and others had the processors: at least so much, zero where the kernel does not tell.
+    pub waited: Duration,
     /// The most memory it used, in bytes.
     pub peak_memory: Option<u64>,
     /// Where that figure comes from.
@@ -178,8 +190,8 @@ pub fn base_environment(root: &Path, temporary: &Path) -> Vec<(OsString, OsStrin
         set("PATH", path),
         set("LANG", "C.UTF-8".into()),
         set("TZ", "UTC".into()),
-        set("USER", "wheeltapper".into()),
-        set("LOGNAME", "wheeltapper".into()),
+        set("USER", USER_NAME.into()),
+        set("LOGNAME", USER_NAME.into()),
         set("SHELL", "/bin/sh".into()),
     ]
 }

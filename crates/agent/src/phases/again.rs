@@ -60,7 +60,9 @@ pub(crate) fn run_again(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(),
                 }
                 None => continue,
             },
-            (Variation::Dated | Variation::DatedRuntime | Variation::Bound, _) => continue,
+            (Variation::Dated | Variation::DatedRuntime | Variation::Bound | Variation::Starved, _) => {
+                continue;
+            }
             (
                 Variation::Same | Variation::WarningsAtDefault | Variation::WithoutNetwork | Variation::Alone,
                 _,
@@ -75,6 +77,7 @@ pub(crate) fn run_again(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(),
             | Variation::WarningsAtDefault
             | Variation::WithoutNetwork
             | Variation::Alone
+            | Variation::Starved
             | Variation::Bound => Some((first.installation.world.fork_with(first.layers)?, Vec::new())),
         };
         let Some((world, changed)) = world else { continue };
@@ -170,6 +173,7 @@ fn varied(cell: &Cell<'_>, plan: &TestPlan, variation: Variation) -> TestPlan {
         | Variation::Bound
         | Variation::Requirement
         | Variation::WithoutNetwork
+        | Variation::Starved
         | Variation::Alone => {}
     }
     plan

@@ -9,7 +9,7 @@ use wheeltapper_core::{
     evidence::{Build, WheelFile},
 };
 use wheeltapper_index::DistributionName;
-use wheeltapper_recipe::SourceTree as _;
+use wheeltapper_recipe::{SourceTree as _, unreadable_requirement};
 use wheeltapper_sandbox::World;
 
 use crate::{
@@ -146,6 +146,12 @@ fn call_hooks(
     cell.record_foreign_writes(changes.list.into_iter().map(|change| change.path));
     if !execution.exit.success() || execution.limit.is_some() {
         cell.phase(Phase::Build).status = wheeltapper_core::Status::Failed;
+        // Whatever stopped it here, this stops it everywhere.
+        if let Some(wrong) = unreadable_requirement(source) {
+            let text = format!("`{}` of install_requires is no requirement (PEP 508)", wrong.text);
+            let place = format!("{}:{}", wrong.file, wrong.line);
+            cell.find(Phase::Build, Finding::new("invalid-metadata", text, vec![place]));
+        }
         return Ok(None);
     }
     if via == BuildVia::SetupPy {

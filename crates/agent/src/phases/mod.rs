@@ -3,6 +3,7 @@
 pub(crate) mod again;
 pub(crate) mod build;
 mod consistency;
+pub(crate) mod fairly;
 pub(crate) mod fetch;
 pub(crate) mod import;
 pub(crate) mod install;

@@ -88,7 +88,7 @@ fn run_plan(
             shown: Some(&plan.command.join(" ")),
         },
     )?;
-    cell.tests_left = cell.tests_left.saturating_sub(execution.wall);
+    cell.tests_left = cell.tests_left.saturating_sub(execution.wall.saturating_sub(execution.waited));
     Ok(execution)
 }
 

@@ -1,7 +1,7 @@
 //! Test: the tests that the release ships, run as its maintainers run them, against the installed copy. A plan that cannot
 //! start gives way to the next one; a plan whose tests fail does not.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use wheeltapper_core::{
     Became, Evidence, Exit, FailingTest, Finding, Phase, PhaseReport, Reason, Status, TestCounts, TestPlan,
@@ -20,8 +20,8 @@ use crate::{
     job::Purpose,
     phases::{
         again::{FirstRun, run_again},
+        fairly::run_fairly,
         install::Installation,
-        running::run_once,
     },
     prepare::Prepared,
     recipe::{self, Installs},
@@ -279,6 +279,7 @@ fn attempt(cell: &mut Cell<'_>, stage: &Stage<'_>, plan: &TestPlan, least: u64) 
     let kept = before.findings.iter().filter(|one| one.id == "override-problem").cloned().collect();
     *before = PhaseReport {
         cpu_s: before.cpu_s,
+        cpu_wait_s: before.cpu_wait_s,
         peak_memory: before.peak_memory,
         peak_memory_source: before.peak_memory_source.clone(),
         findings: kept,
@@ -305,15 +306,8 @@ fn attempt(cell: &mut Cell<'_>, stage: &Stage<'_>, plan: &TestPlan, least: u64) 
         }
     };
     let extra: Vec<PathBuf> = layers.into_iter().chain([stage.source.layer.clone()]).collect();
-    let world = stage.installation.world.fork_with(&extra)?;
-    let (execution, events) = run_once(cell, &world, stage.source, plan)?;
-    let changes = world.changes()?;
-    drop(world);
-    let working = |path: &Path| path.starts_with("src") || path.starts_with("empty");
-    cell.record_foreign_writes(
-        changes.list.into_iter().map(|change| change.path).filter(|path| !working(path)),
-    );
-    let wall_s = execution.wall.as_secs_f64();
+    let (execution, events) = run_fairly(cell, stage.installation, stage.source, plan, &extra)?;
+    let wall_s = execution.wall.saturating_sub(execution.waited).as_secs_f64();
     let (counted, deselected) = (events.counts.ran() + events.counts.skipped, events.deselected);
     tried.wall_s = (wall_s * 1000.0).round() / 1000.0;
     tried.collected = counted + deselected;

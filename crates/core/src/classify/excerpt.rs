@@ -159,6 +159,14 @@ impl<'a> Excerpt<'a> {
         Some(Excerpt { lines: rest[..end].to_vec(), last: rest[..end].last().cloned() })
     }
 
+    /// The part after the last line that begins so; all of it where there is none.
+    pub fn after(mut self, heading: &str) -> Self {
+        if let Some(begin) = self.lines.iter().rposition(|line| line.text.starts_with(heading)) {
+            self.lines.drain(..=begin);
+        }
+        self
+    }
+
     /// The part before the first line that begins so.
     pub fn before(mut self, heading: &str) -> Self {
         if let Some(end) = self.lines.iter().position(|line| line.text.starts_with(heading)) {

@@ -20,6 +20,7 @@ use crate::{
     outcome::{Outcome, Reason},
     phase::{Phase, PhaseReport, Status},
     record::Verdict,
+    starved::{SEPARATOR, excused},
 };
 use excerpt::Excerpt;
 use found::Found;
@@ -49,6 +50,9 @@ pub fn classify(evidence: &Evidence, logs: &dyn Logs) -> Verdict {
             first_failed(evidence).map(|(phase, report)| cause(evidence, phase, report, &logs.log(phase)))
         }
     };
+    // What failed for want of processor time has not been tried.
+    let is_ours = cause.as_ref().is_some_and(|cause| cause.blame == Blame::Farm);
+    let outcome = if outcome.is_failure() && is_ours { Outcome::FarmError } else { outcome };
     let signature = match (&cause, outcome.is_failure()) {
         (Some(cause), true) => Some(signature(cause)),
         _ => None,
@@ -121,7 +125,7 @@ fn cause(evidence: &Evidence, phase: Phase, report: &PhaseReport, log: &str) -> 
         .or_else(|| resolver::cause_of(evidence, phase, &excerpt))
         .or_else(|| text::cause_of(evidence, phase, &excerpt))
         .unwrap_or_else(|| text::unknown(phase, report.exit, &excerpt));
-    sharpened(evidence, found.in_phase(phase, lines))
+    excused(evidence, report, sharpened(evidence, found.in_phase(phase, lines)))
 }
 
 /// The part of a log that tells of the failure: of imports the first module's that decides and failed, of tests the first run's.
@@ -135,7 +139,7 @@ fn decisive_part<'a>(evidence: &Evidence, phase: Phase, excerpt: Excerpt<'a>) ->
                 .filter(|section| !section.lines.is_empty())
                 .unwrap_or(excerpt)
         }
-        Phase::Test => excerpt.before(AGAIN),
+        Phase::Test => excerpt.before(AGAIN).after(SEPARATOR),
         Phase::Fetch | Phase::Build | Phase::Install | Phase::Uninstall => excerpt,
     }
 }

@@ -123,7 +123,8 @@ pub(super) fn cause_of(
     Some((found, vec![EvidenceLine { phase: Phase::Test, line, text }]))
 }
 
-/// The cause that at least half of the failing tests have in common: how many they are, and the first of them.
+/// The cause that most of the failing tests that tell of one have in common, when that is a third of all: how many they are,
+/// and the first of them.
 fn common<'a>(evidence: &Evidence, tests: &'a TestCounts) -> Option<(Found, usize, &'a FailingTest)> {
     let mut kinds: BTreeMap<CauseId, (Found, usize, &FailingTest)> = BTreeMap::new();
     for test in &tests.failing {
@@ -135,7 +136,7 @@ fn common<'a>(evidence: &Evidence, tests: &'a TestCounts) -> Option<(Found, usiz
     kinds
         .into_values()
         .max_by_key(|(_, count, _)| *count)
-        .filter(|(_, count, _)| count * 2 >= tests.failing.len())
+        .filter(|(_, count, _)| count * 3 >= tests.failing.len())
 }
 
 fn of_message(evidence: &Evidence, test: &FailingTest) -> Option<Found> {

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ruff_python_ast::visitor::{Visitor, walk_expr};
-use ruff_python_ast::{ExceptHandler, Expr, ExprCall, Stmt, StmtClassDef, StmtFunctionDef, StmtTry};
+use ruff_python_ast::{ExceptHandler, Expr, Identifier, Stmt, StmtClassDef, StmtFunctionDef, StmtTry};
 
-use super::{dotted, line_at, text, with_module};
+use super::{dotted, expressions, line_at, text, with_module};
 
 /// One module-level import that is not guarded by `try`, `if` or a function.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,10 @@ pub(crate) struct Facts {
     pub neighbours: BTreeSet<String>,
     /// Modules behind `pytest.importorskip`, `try`, a condition, or inside a function.
     pub optional: BTreeSet<String>,
+    /// Of those, the ones that the file can do without: all but those that are only inside a function.
+    pub guarded: BTreeSet<String>,
+    /// What tests and fixtures that nothing skips import first thing, or start as a program of its own by `-m`.
+    pub late: Vec<Import>,
     /// Parameters of test functions and fixtures: the names of fixtures.
     pub parameters: BTreeSet<String>,
     /// Fixtures that the file defines, and names that `parametrize` fills.
@@ -81,14 +85,14 @@ pub(crate) fn top(module: &str) -> &str {
 }
 
 fn from_tree(source: &str, body: &[Stmt]) -> Facts {
-    let mut collector =
-        Collector { source, facts: Facts { parsed: true, ..Facts::default() }, classes: BTreeMap::new() };
+    let mut collector = Collector {
+        source,
+        facts: Facts { parsed: true, ..Facts::default() },
+        classes: BTreeMap::new(),
+        may_skip: false,
+    };
     collector.statements(body, false);
-    let mut expressions = Expressions { facts: &mut collector.facts, changes_directory: false };
-    expressions.visit_body(body);
-    if expressions.changes_directory {
-        collector.facts.paths.clear();
-    }
+    expressions::note(source, body, &mut collector.facts);
     collector.facts
 }
 
@@ -103,6 +107,8 @@ struct Collector<'s> {
     source: &'s str,
     facts: Facts,
     classes: BTreeMap<String, Class>,
+    /// Something around may skip the tests that are looked at.
+    may_skip: bool,
 }
 
 impl Collector<'_> {
@@ -156,6 +162,8 @@ impl Collector<'_> {
                     if matches!(target, Some(Expr::Name(name)) if name.id.as_str() == "pytest_plugins") {
                         self.plugins(&assign.value);
                     }
+                    self.may_skip |=
+                        matches!(target, Some(Expr::Name(name)) if name.id.as_str() == "pytestmark");
                     let of_path = |expr: &Expr| dotted(expr).is_some_and(|name| name == "sys.path");
                     if let (Some(Expr::Subscript(subscript)), Expr::List(list)) = (target, &*assign.value)
                         && of_path(&subscript.value)
@@ -185,6 +193,7 @@ impl Collector<'_> {
     fn import(&mut self, module: &str, names: Vec<String>, offset: usize, guarded: bool) {
         if guarded {
             self.facts.optional.insert(top(module).to_owned());
+            self.facts.guarded.insert(top(module).to_owned());
         } else {
             let line = line_at(self.source, offset);
             self.facts.imports.push(Import { module: module.to_owned(), names, line });
@@ -212,6 +221,8 @@ impl Collector<'_> {
             }
         });
         self.classes.insert(name.to_owned(), if is_unittest { Class::Unittest } else { Class::Other });
+        let outer = self.may_skip;
+        self.may_skip |= !class.decorator_list.iter().all(|decorator| always_runs(&decorator.expression));
         let collected_by_pytest = name.starts_with("Test");
         for stmt in &class.body {
             match stmt {
@@ -228,17 +239,16 @@ impl Collector<'_> {
                 _ => {}
             }
         }
+        self.may_skip = outer;
     }
 
     /// `method`: `None` for a function, else whether the class is unittest's.
     fn function(&mut self, function: &StmtFunctionDef, method: Option<bool>) {
         let name = function.name.as_str();
-        if self.fixture(function) {
+        if self.fixture(function) || !name.starts_with("test") {
             return;
         }
-        if !name.starts_with("test") {
-            return;
-        }
+        self.late(function);
         if method == Some(true) {
             self.facts.methods += 1;
         } else {
@@ -274,8 +284,36 @@ impl Collector<'_> {
                 }
             }
             self.parameters(function);
+            self.late(function);
         }
         is_fixture
+    }
+
+    /// Notes what a function imports before it does anything else, unless something may skip it.
+    fn late(&mut self, function: &StmtFunctionDef) {
+        let runs = function.decorator_list.iter().all(|decorator| always_runs(&decorator.expression));
+        if self.may_skip || !runs {
+            return;
+        }
+        let begins = |stmt: &&Stmt| match stmt {
+            Stmt::Import(_) | Stmt::ImportFrom(_) => true,
+            Stmt::Expr(expr) => expr.value.is_string_literal_expr(),
+            _ => false,
+        };
+        for stmt in function.body.iter().take_while(begins) {
+            let (modules, range) = match stmt {
+                Stmt::Import(import) => {
+                    (import.names.iter().map(|alias| &alias.name).collect(), import.range)
+                }
+                Stmt::ImportFrom(import) if import.level == 0 => {
+                    (Vec::from_iter(&import.module), import.range)
+                }
+                _ => continue,
+            };
+            let line = line_at(self.source, range.start().to_usize());
+            let import = |module: &Identifier| Import { module: module.to_string(), names: Vec::new(), line };
+            self.facts.late.extend(modules.into_iter().map(import));
+        }
     }
 
     fn parameters(&mut self, function: &StmtFunctionDef) {
@@ -295,133 +333,7 @@ impl Collector<'_> {
     }
 }
 
-/// Looks at every expression: markers, `importorskip`, settings, imports inside functions, paths that are opened.
-struct Expressions<'f> {
-    facts: &'f mut Facts,
-    changes_directory: bool,
-}
-
-/// Calls whose first argument is a path that must be there, taken as it stands.
-const OPENERS: &[&str] =
-    &["open", "read_csv", "exists", "isfile", "isdir", "listdir", "copy", "copyfile", "copytree"];
-
-/// Methods of `Path(…)` that go to the disk.
-const OF_PATH: &[&str] =
-    &["open", "read_text", "read_bytes", "exists", "is_file", "is_dir", "iterdir", "glob"];
-
-/// The most paths that are kept of a file.
-const MOST_PATHS: usize = 100;
-
-impl Expressions<'_> {
-    /// Notes the path that a call opens: a literal, or literals joined.
-    fn path(&mut self, call: &ExprCall, called: &str) {
-        self.changes_directory |= called == "chdir";
-        let arguments = &call.arguments.args;
-        let of_os = |function: &Expr| dotted(function).is_some_and(|name| name.ends_with("path.join"));
-        let of_path = match &*call.func {
-            Expr::Attribute(attribute) if OF_PATH.contains(&called) => match &*attribute.value {
-                Expr::Call(inner) if dotted(&inner.func).is_some_and(|name| name.ends_with("Path")) => {
-                    inner.arguments.args.first().and_then(text_of)
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        let path = if let Some(path) = of_path {
-            Some(path.to_owned())
-        } else if OPENERS.contains(&called) {
-            arguments.first().and_then(text_of).map(str::to_owned)
-        } else if called == "join" && of_os(&call.func) {
-            arguments.iter().map(text_of).collect::<Option<Vec<_>>>().map(|parts| parts.join("/"))
-        } else {
-            None
-        };
-        let plain = |path: &String| {
-            !path.is_empty()
-                && path.len() < 200
-                && !path.starts_with(['/', '~'])
-                && !path.contains("://")
-                && path.contains(|c: char| c.is_alphanumeric())
-        };
-        if self.facts.paths.len() < MOST_PATHS {
-            self.facts.paths.extend(path.filter(plain));
-        }
-    }
-}
-
-impl<'a> Visitor<'a> for Expressions<'_> {
-    fn visit_stmt(&mut self, stmt: &'a Stmt) {
-        if let Stmt::FunctionDef(function) = stmt {
-            for inner in &function.body {
-                match inner {
-                    Stmt::Import(import) => {
-                        self.facts
-                            .optional
-                            .extend(import.names.iter().map(|alias| top(alias.name.as_str()).to_owned()));
-                    }
-                    Stmt::ImportFrom(import) if import.level == 0 => {
-                        self.facts
-                            .optional
-                            .extend(import.module.iter().map(|module| top(module.as_str()).to_owned()));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        ruff_python_ast::visitor::walk_stmt(self, stmt);
-    }
-
-    fn visit_expr(&mut self, expr: &'a Expr) {
-        match expr {
-            Expr::Attribute(attribute) => {
-                if let Expr::Attribute(inner) = &*attribute.value
-                    && inner.attr.as_str() == "mark"
-                    && matches!(&*inner.value, Expr::Name(name) if name.id.as_str() == "pytest")
-                {
-                    self.facts.marks.insert(attribute.attr.as_str().to_owned());
-                }
-            }
-            Expr::Call(call) => {
-                let first = call.arguments.args.first().and_then(text_of);
-                let called = match &*call.func {
-                    Expr::Attribute(attribute) => attribute.attr.as_str(),
-                    Expr::Name(name) => name.id.as_str(),
-                    _ => "",
-                };
-                self.path(call, called);
-                if called == "insert" && dotted(&call.func).is_some_and(|name| name == "sys.path.insert") {
-                    self.facts.directory_first |= call.arguments.args.get(1).is_some_and(is_here);
-                }
-                match (called, first) {
-                    ("parametrize", Some(names)) => {
-                        let names = names.split(',').map(|name| name.trim().to_owned());
-                        self.facts.fixtures.extend(names);
-                    }
-                    ("parametrize", None) => {
-                        let names = match call.arguments.args.first() {
-                            Some(Expr::List(list)) => list.elts.as_slice(),
-                            Some(Expr::Tuple(tuple)) => tuple.elts.as_slice(),
-                            _ => &[],
-                        };
-                        self.facts.fixtures.extend(names.iter().filter_map(text_of).map(str::to_owned));
-                    }
-                    ("importorskip" | "import_module", Some(module)) => {
-                        self.facts.optional.insert(top(module).to_owned());
-                    }
-                    ("setdefault", Some("DJANGO_SETTINGS_MODULE")) => {
-                        let value = call.arguments.args.get(1).and_then(text_of);
-                        self.facts.django_settings = value.map(str::to_owned);
-                    }
-                    _ => {}
-                }
-            }
-            _ => {}
-        }
-        walk_expr(self, expr);
-    }
-}
-
-fn text_of(expr: &Expr) -> Option<&str> {
+pub(super) fn text_of(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::StringLiteral(literal) => Some(literal.value.to_str()),
         _ => None,
@@ -429,9 +341,31 @@ fn text_of(expr: &Expr) -> Option<&str> {
 }
 
 /// True for the working directory as an entry of the path.
-fn is_here(expr: &Expr) -> bool {
+pub(super) fn is_here(expr: &Expr) -> bool {
     matches!(text_of(expr), Some("" | "."))
         || matches!(expr, Expr::Call(call) if dotted(&call.func).is_some_and(|name| name == "os.getcwd"))
+}
+
+/// True for a decorator that lets its test run in any case.
+fn always_runs(decorator: &Expr) -> bool {
+    const HARMLESS: &[&str] = &[
+        "fixture",
+        "parametrize",
+        "patch",
+        "object",
+        "dict",
+        "asyncio",
+        "anyio",
+        "given",
+        "settings",
+        "example",
+        "staticmethod",
+        "classmethod",
+        "usefixtures",
+        "filterwarnings",
+    ];
+    let name = name_of_decorator(decorator).unwrap_or_default();
+    HARMLESS.contains(&name.rsplit('.').next().unwrap_or_default())
 }
 
 fn name_of_decorator(expr: &Expr) -> Option<String> {
@@ -505,27 +439,23 @@ mod tests {
         );
         assert_eq!(facts.imports, [Import { module: "a.b".into(), names: vec![], line: 1 }]);
         assert_eq!(facts.optional.iter().map(String::as_str).collect::<String>(), "cdefhi");
+        assert_eq!(facts.guarded.iter().map(String::as_str).collect::<String>(), "cdefi");
         assert_eq!(facts.relative, 2);
     }
 
     #[test]
-    fn a_file_that_puts_its_directory_first_says_so() {
-        let first = |source: &str| Facts::of(source, true).directory_first;
-        assert!(
-            first("import sys\nsys.path[0:0] = ['']\n")
-                && first("import sys, os\nsys.path.insert(0, os.getcwd())\n")
-        );
-        assert!(!first("import sys\nsys.path.insert(0, '../x')\nsys.argv[0:0] = ['']\n"));
-    }
-
-    #[test]
-    fn paths_are_those_opened_as_they_stand() {
-        let source = "import os\nGRAPH = os.path.join('..', 'data', 'a.csv')\nHERE = os.path.join(os.path.dirname(__file__), 'b')\n\
-                      def test_a():\n    open('c/d.txt')\n    open('/e')\n    (HERE / 'f/g.txt').read_text()\n    ','.join('h')\n\
-                      \x20   Path('i/j').read_text()\n    assert Path('k/l') == m\n";
-        let paths = |source: &str| Facts::of(source, true).paths.into_iter().collect::<Vec<_>>().join(" ");
-        assert_eq!(paths(source), "../data/a.csv c/d.txt i/j");
-        assert_eq!(paths(&format!("{source}os.chdir('x')\n")), "");
+    fn what_tests_import_as_they_run_is_needed_where_nothing_skips_them() {
+        let late = |source: &str| {
+            let facts = Facts::of(source, true);
+            facts.late.into_iter().map(|import| import.module).collect::<Vec<_>>().join(" ")
+        };
+        let source = "import sys\n@pytest.mark.parametrize('x', [1])\ndef test_a(x):\n    \"why\"\n    import a.b\n    f()\n    import c\n\
+                      @pytest.mark.skipif(X, reason='')\ndef test_b():\n    import d\n\
+                      @unittest.skipUnless(X, '')\nclass TestC:\n    def test_c(self):\n        from e import f\n\
+                      def helper():\n    import g\n@pytest.fixture\ndef i(): from h import j\n\
+                      def test_d(): run([sys.executable, '-m', 'k', '-x'])\n";
+        assert_eq!(late(source), "a.b h k");
+        assert_eq!(late(&format!("pytestmark = pytest.mark.skipif(X)\n{source}")), "k");
     }
 
     #[test]

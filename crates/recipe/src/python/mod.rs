@@ -1,6 +1,7 @@
 //! Python sources, read and never run. Owns parsing within bounds that hostile text cannot exceed.
 //! What the trees say is in `facts` and `literal`; sources that do not parse are read by `text`.
 
+mod expressions;
 pub(crate) mod facts;
 pub(crate) mod literal;
 mod text;

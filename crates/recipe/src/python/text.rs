@@ -42,6 +42,7 @@ pub(super) fn facts(source: &str) -> Facts {
         } else if let Some(name) = line.strip_prefix("import ").or_else(|| line.strip_prefix("from ")) {
             let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if !name.is_empty() {
+                facts.guarded.insert(name.clone());
                 facts.optional.insert(name);
             }
         }

@@ -259,6 +259,16 @@ impl Group {
         }
     }
 
+    /// Its living threads, by the numbers that this process knows them by.
+    pub(super) fn threads(&self) -> Vec<i32> {
+        let file = match &self.place {
+            Place::V1 { pids, .. } => self.v1(pids).join("tasks"),
+            Place::V2 { parent } => parent.join(&self.name).join("cgroup.threads"),
+        };
+        let text = fs::read_to_string(file).unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
     /// Everything else it counted.
     pub(super) fn figures(&self) -> Figures {
         match &self.place {

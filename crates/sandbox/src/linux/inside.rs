@@ -19,6 +19,7 @@ use super::{
     spec::Spec,
     system,
 };
+use crate::command::USER_NAME;
 
 /// What of the kernel's `/proc` tells about, or acts on, the host.
 const MASKED: &[&str] = &[
@@ -61,10 +62,10 @@ pub(super) fn prepare_devices(folder: &Path) -> io::Result<()> {
 pub(super) fn accounts(uid: u32, gid: u32) -> (String, String) {
     let passwd = format!(
         "root:x:0:0:root:/root:/usr/sbin/nologin\n\
-         wheeltapper:x:{uid}:{gid}:wheeltapper:/cell/home:/bin/sh\n\
+         {USER_NAME}:x:{uid}:{gid}:{USER_NAME}:/cell/home:/bin/sh\n\
          nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     );
-    (passwd, format!("root:x:0:\nwheeltapper:x:{gid}:\nnogroup:x:65534:\n"))
+    (passwd, format!("root:x:0:\n{USER_NAME}:x:{gid}:\nnogroup:x:65534:\n"))
 }
 
 /// Builds the world in this (fresh) mount namespace and makes it the root.

@@ -22,11 +22,15 @@ use super::{
     channel::{self, End, Ended, Failure, FromInit, Report, ToLauncher, ToSupervisor},
     init, layers, processes,
     spec::{Contained, INNER, Identity, Spec},
+    waiting::Waiting,
 };
 use crate::MemorySource;
 
 /// How often limits that no event tells are looked at.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Time in which a run waits for a processor does not count against its limit, up to so many times the limit in all.
+const LONGEST: u32 = 3;
 
 /// What the hidden subcommand of the program calls first thing: no argument, no environment, no thread yet.
 ///
@@ -174,6 +178,7 @@ fn run(spec: &Spec, supervisor: &OwnedFd, log: File) -> Result<Report, Failure> 
         alive: (Instant::now(), 0, Duration::ZERO),
         disk_was_full: false,
         checked: Instant::now(),
+        waiting: Waiting::new(),
         free: free(&spec.scratch),
         had: if spec.contained == Contained::Full { (0, 0) } else { used(spec).unwrap_or_default() },
     };
@@ -254,6 +259,7 @@ struct Watch<'a> {
     disk_was_full: bool,
     /// When the limits were looked at last.
     checked: Instant,
+    waiting: Waiting,
     /// Bytes and inodes that the scratch's file system had free at the beginning.
     free: (u64, u64),
     /// Bytes and inodes that were there before, where layers are copied.
@@ -402,7 +408,13 @@ impl Watch<'_> {
         }
         self.checked = Instant::now();
         let limits = &self.spec.command.limits;
-        if self.begun.elapsed() >= limits.wall {
+        if self.waiting.is_due() {
+            let threads =
+                self.group.map_or_else(|| processes::below(std::process::id() as i32), Group::threads);
+            self.waiting.look(&threads, self.cpu());
+        }
+        let elapsed = self.begun.elapsed();
+        if elapsed.saturating_sub(self.waiting.total()) >= limits.wall || elapsed >= limits.wall * LONGEST {
             return self.stop(Limit::Time);
         }
         if self.group.is_none() && self.sampled_memory > limits.memory {
@@ -492,6 +504,7 @@ impl Watch<'_> {
             start_error: ended.as_ref().and_then(|ended| ended.start_error.clone()),
             wall_us: micros(over.at.duration_since(started)),
             cpu_us: micros(cpu),
+            waited_us: micros(self.waiting.total()),
             peak_memory,
             peak_memory_source,
             output_bytes: self.output_bytes,

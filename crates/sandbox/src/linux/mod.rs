@@ -23,6 +23,7 @@ mod run;
 mod seccomp;
 mod spec;
 mod system;
+mod waiting;
 mod world;
 
 pub use cancel::Cancel;

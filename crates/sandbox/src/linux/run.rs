@@ -178,6 +178,7 @@ fn execution(report: Report) -> Execution {
         start_error: report.start_error,
         wall: Duration::from_micros(report.wall_us),
         cpu: Duration::from_micros(report.cpu_us),
+        waited: Duration::from_micros(report.waited_us),
         peak_memory: report.peak_memory,
         peak_memory_source: report.peak_memory_source,
         output_bytes: report.output_bytes,

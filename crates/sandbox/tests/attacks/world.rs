@@ -44,7 +44,7 @@ fn ordinary(lab: &Lab) {
         &world,
         r#"
 import multiprocessing, os, pty, getpass, pwd, subprocess, tempfile, signal, socket, mmap
-assert getpass.getuser() == "wheeltapper" and pwd.getpwuid(os.getuid()).pw_dir == "/cell/home"
+assert getpass.getuser() == "tap" and pwd.getpwuid(os.getuid()).pw_dir == "/cell/home"
 with multiprocessing.Pool(2) as pool: assert pool.map(abs, [-1, -2]) == [1, 2]
 multiprocessing.Lock()
 master, slave = pty.openpty()
