@@ -330,7 +330,7 @@ pub struct GcArguments {
     /// Keep logs of superseded results, and answers of the index, for so long. Results, newest logs and news are always kept
     #[arg(long, value_name = "TIME", default_value = "90d")]
     pub keep: Period,
-    /// Also remove all layers; only while nothing else runs in this data folder
+    /// Remove all layers that are not in use, not only those beyond the limit (20 GiB)
     #[arg(long)]
     pub layers: bool,
     /// Say what would be freed, and free nothing

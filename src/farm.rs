@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::runtime::{Handle, Runtime};
 use wheeltapper_agent::{
-    Agent, HostEnvironment, Index, Layers, Resolver,
+    Agent, HostEnvironment, Index, LAYERS_LIMIT, Layers, Resolver,
     environment::{Platform, environments},
     interpreter::{self, Found},
 };
@@ -129,7 +129,7 @@ impl Farm {
             uv_inside: uv.path.clone(),
             uv: uv.path,
             popularity: options.popularity.clone(),
-            layers: Layers::open(&paths.data.join("layers"))?,
+            layers: Layers::open(&paths.data.join("layers"), LAYERS_LIMIT)?,
             work,
             slots: options.jobs,
             turns: wheeltapper_agent::Turns::default(),
@@ -240,7 +240,7 @@ impl Reading {
         let proxy = Proxy::new(client.clone(), files.clone(), ProxyOptions::default());
         Ok(Reading {
             index: Index { handle, client, files, proxy },
-            layers: Layers::open(&paths.data.join("layers"))?,
+            layers: Layers::open(&paths.data.join("layers"), LAYERS_LIMIT)?,
             work: wheeltapper_agent::Work::open(&paths.runtime().join("work"))?,
             environments: environments(&found, &Platform::of_host(), "", &Containment::default()),
             runtime,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use wheeltapper_agent::{LAYERS_LIMIT, Layers};
 use wheeltapper_render::bytes;
 
 use crate::{
@@ -28,15 +29,16 @@ pub fn gc(paths: &Paths, arguments: &GcArguments) -> Result<Exit, Failure> {
     view::remark(&format!("{word} {} logs of superseded results, {}", freed.logs, bytes(freed.bytes)));
     let pages = remove_old(&paths.data.join("pages"), age, really);
     view::remark(&format!("{word} {} of answers of the index", bytes(pages)));
-    if arguments.layers {
-        let layers = paths.data.join("layers");
-        let size = size_of(&layers);
-        if really {
-            std::fs::remove_dir_all(&layers)
-                .map_err(|error| Failure::new(Exit::Farm, format!("{}: {error}", layers.display())))?;
-        }
-        view::remark(&format!("{word} {} of layers; they are made again when wanted", bytes(size)));
-    }
+    let limit = if arguments.layers { 0 } else { LAYERS_LIMIT };
+    let folder = paths.data.join("layers");
+    let layers = if really {
+        Layers::open(&folder, limit)
+            .and_then(|layers| layers.evict(limit))
+            .map_err(|error| Failure::new(Exit::Farm, error.to_string()))?
+    } else {
+        size_of(&folder).saturating_sub(limit)
+    };
+    view::remark(&format!("{word} {} of layers; they are made again when wanted", bytes(layers)));
     Ok(Exit::Success)
 }
 

@@ -108,7 +108,7 @@ fn look(
         ));
     };
     let fetched = reading.index.fetch(sdist)?;
-    let source = Source::unpacked(&reading.layers, fetched.path(), sdist.filename(), &fetched.sha256())?
+    let source = Source::unpacked(&reading.layers, 0, fetched.path(), sdist.filename(), &fetched.sha256())?
         .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", sdist.filename())))?;
     let (installs, wheel) = match release.origin(Artifact::Wheel) {
         Some(origin) => {

@@ -69,9 +69,12 @@ impl Agent {
     /// # Errors
     /// When the farm itself fails; the cell is then to be retried.
     pub fn tap(&self, slot: usize, job: &Job, progress: &(dyn Fn(Phase) + Sync)) -> Result<Report, Error> {
-        let mut cell = Cell::new(self, job, slot, progress)?;
-        self.phases(&mut cell)?;
-        Ok(cell.finish())
+        let report = Cell::new(self, job, slot, progress).and_then(|mut cell| {
+            self.phases(&mut cell)?;
+            Ok(cell.finish())
+        });
+        self.layers.release(slot);
+        report
     }
 
     fn phases(&self, cell: &mut Cell<'_>) -> Result<(), Error> {
@@ -155,7 +158,7 @@ impl Agent {
             return Ok(Err("the sdist has no digest".to_owned()));
         };
         let (filename, sha256) = (&distribution.filename, &distribution.sha256);
-        Source::unpacked(&self.layers, archive.path(), filename, sha256)
+        Source::unpacked(&self.layers, cell.slot, archive.path(), filename, sha256)
     }
 
     /// The sdist of a release whose published wheel is tapped: its tests are in there.
@@ -170,7 +173,7 @@ impl Agent {
             Err(error) => return Err(error.into()),
         };
         let filename = origin.filename();
-        Ok(Source::unpacked(&self.layers, fetched.path(), filename, &fetched.sha256())?.ok())
+        Ok(Source::unpacked(&self.layers, cell.slot, fetched.path(), filename, &fetched.sha256())?.ok())
     }
 
     /// A fresh world for this slot's cell.
@@ -249,9 +252,10 @@ impl Agent {
     pub(crate) fn base_layers(&self, job: &Job, slot: usize) -> Result<Vec<PathBuf>, Error> {
         let environment = &job.environment;
         let skeleton_key = Sha256::of_parts(["skeleton", "1", &environment.shown.digest.hex()]);
-        let skeleton = self.layers.get::<Error>(&skeleton_key, |folder| skeleton(folder, environment))?;
+        let skeleton =
+            self.layers.get::<Error>(slot, &skeleton_key, |folder| skeleton(folder, environment))?;
         let warm_key = Sha256::of_parts(["warm", "1", &environment.shown.digest.hex()]);
-        let warm = self.layers.get::<Error>(&warm_key, |folder| {
+        let warm = self.layers.get::<Error>(slot, &warm_key, |folder| {
             let world = self.world(job, self.slots + slot, std::slice::from_ref(&skeleton))?;
             let arguments = ["pip", "list", "--no-config", "--offline", "--python"].map(OsString::from);
             let execution = self.install_in(&world, job, arguments.into(), &[], None, Network::None)?;
@@ -275,7 +279,7 @@ impl Agent {
         }
         let base = self.base_layers(job, slot)?;
         let key = Sha256::of_parts(["stand-in", "1", &environment.shown.digest.hex()]);
-        let folder = self.layers.get::<Error>(&key, |folder| {
+        let folder = self.layers.get::<Error>(slot, &key, |folder| {
             let world = self.world(job, self.slots + slot, &base)?;
             let [asked, answer] = ["ask/python", "ask/answer"].map(|name| world.root().join(name));
             let python = world.root().join("env/bin/python");

@@ -30,7 +30,7 @@ pub use environment::HostEnvironment;
 pub use error::Error;
 pub use index::{Fetched, Index};
 pub use job::{Job, Origin, Release, Replay, Report};
-pub use layers::Layers;
+pub use layers::{LAYERS_LIMIT, Layers};
 pub use resolve::{Asked, LockedWheel, Question, Resolution, Resolver};
 pub use source::Source;
 pub use turns::Turns;

@@ -125,7 +125,7 @@ impl Agent {
             wheels.iter().map(|wheel| format!("{} {:?}", wheel.filename, wheel.sha256)).collect();
         let parts = ["wheels", "1", digest.as_str()].into_iter().chain(hashes.iter().map(String::as_str));
         let mut refused = None;
-        let made = self.layers.get::<Failure>(&Sha256::of_parts(parts), |folder| {
+        let made = self.layers.get::<Failure>(slot, &Sha256::of_parts(parts), |folder| {
             let named = tempfile::Builder::new()
                 .prefix("wheels-")
                 .tempdir_in(&self.work)
@@ -184,7 +184,7 @@ impl Agent {
         let parts = parts.chain(["until"]).chain(question.until.as_deref());
         let key = Sha256::of_parts(parts.chain(["below"]).chain(below.iter().map(ProjectName::as_str)));
         let mut refused = None;
-        let made = self.layers.get::<Failure>(&key, |folder| {
+        let made = self.layers.get::<Failure>(slot, &key, |folder| {
             let world = self.world(job, self.slots + slot, &base)?;
             world.write(Path::new("requirements.txt"), question.requirements.join("\n").as_bytes(), 0o644)?;
             world.write(Path::new("constraints.txt"), question.constraints.join("\n").as_bytes(), 0o644)?;

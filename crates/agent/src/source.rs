@@ -18,18 +18,19 @@ pub struct Source {
 }
 
 impl Source {
-    /// Unpacks an sdist, or finds it unpacked.
+    /// Unpacks an sdist, or finds it unpacked; it stays until the slot releases its layers.
     ///
     /// # Errors
     /// `Ok(Err(reason))` when the archive is at fault, `Err` when the farm is.
     pub fn unpacked(
         layers: &Layers,
+        slot: usize,
         archive: &Path,
         filename: &str,
         sha256: &Sha256,
     ) -> Result<Result<Source, String>, Error> {
         let key = Sha256::of_parts(["source", "1", &sha256.hex(), filename]);
-        let made = layers.get::<Failure>(&key, |layer| {
+        let made = layers.get::<Failure>(slot, &key, |layer| {
             let folder = layer.join("src");
             std::fs::create_dir_all(layer).map_err(Error::file(layer))?;
             unpack::sdist(archive, &folder, &wheeltapper_index::Limits::default()).map_err(|error| {

@@ -258,8 +258,10 @@ struct Ahead {
     left: usize,
 }
 
-/// How many cells are settled at a time without running: while one waits for the one writer, others look up and compare.
+/// How many threads settle cells without running: while one waits for the one writer, others look up and compare.
 const LOOKING_UP: usize = 4;
+/// How many cells each of them looks up before it writes what it found: one transaction for all of them.
+const TOGETHER: usize = 16;
 
 impl Runner {
     pub(crate) fn new(
@@ -295,35 +297,45 @@ impl Runner {
         let cells: Mutex<VecDeque<(usize, Cell)>> = Mutex::new(cells.into_iter().enumerate().collect());
         let (waiting, failed) = (Mutex::new(Vec::new()), Mutex::new(None));
         let settled = AtomicU64::new(0);
-        let locked = |cells: &Mutex<VecDeque<(usize, Cell)>>| {
-            cells.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        let some = || -> Vec<(usize, Cell)> {
+            let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = cells.len().min(TOGETHER);
+            cells.drain(..count).collect()
+        };
+        let settle_some = |some: Vec<(usize, Cell)>| -> Result<(), Error> {
+            let (mut found, mut records) = (Vec::new(), Vec::new());
+            for (index, cell) in some {
+                match self.settled_already(&cell)? {
+                    Some(record) => {
+                        found.push((index, cell));
+                        records.push(record);
+                    }
+                    None => waiting.lock().unwrap_or_else(PoisonError::into_inner).push((index, cell)),
+                }
+            }
+            self.handle.block_on(self.store.record_all(&records))?;
+            for ((index, cell), record) in found.into_iter().zip(records) {
+                settled.fetch_add(1, Ordering::Relaxed);
+                // What follows from a result follows from it reused as well.
+                if let Some(next) = following(cell, &record) {
+                    let _ = self.events.send(Event::Added);
+                    cells.lock().unwrap_or_else(PoisonError::into_inner).push_front((index, next));
+                }
+                let _ = self.events.send(Event::Settled(None, Box::new(record)));
+            }
+            Ok(())
         };
         std::thread::scope(|scope| {
             for _ in 0..LOOKING_UP {
                 scope.spawn(|| {
-                    while !self.agent.cancel.is_cancelled()
-                        && let Some((index, cell)) = locked(&cells)
-                    {
-                        match self.settle_without_running(&cell) {
-                            Ok(Some(record)) => {
-                                settled.fetch_add(1, Ordering::Relaxed);
-                                // What follows from a result follows from it reused as well.
-                                if let Some(next) = following(cell, &record) {
-                                    let _ = self.events.send(Event::Added);
-                                    cells
-                                        .lock()
-                                        .unwrap_or_else(PoisonError::into_inner)
-                                        .push_front((index, next));
-                                }
-                                let _ = self.events.send(Event::Settled(None, Box::new(record)));
-                            }
-                            Ok(None) => {
-                                waiting.lock().unwrap_or_else(PoisonError::into_inner).push((index, cell));
-                            }
-                            Err(error) => {
-                                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                                return;
-                            }
+                    while !self.agent.cancel.is_cancelled() {
+                        let some = some();
+                        if some.is_empty() {
+                            return;
+                        }
+                        if let Err(error) = settle_some(some) {
+                            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                            return;
                         }
                     }
                 });
@@ -341,16 +353,21 @@ impl Runner {
         })
     }
 
-    /// Settles a cell that needs no sandbox: it is unsupported, or its result can be reused.
+    /// Settles a cell that needs no sandbox, and stores its result.
     pub(crate) fn settle_without_running(&self, cell: &Cell) -> Result<Option<Record>, Error> {
+        let record = self.settled_already(cell)?;
+        self.handle.block_on(self.store.record_all(record.as_slice()))?;
+        Ok(record)
+    }
+
+    /// The result of a cell that needs no sandbox, not stored yet: it is unsupported, or its result can be reused.
+    fn settled_already(&self, cell: &Cell) -> Result<Option<Record>, Error> {
         let request = fingerprint::request(&cell.job, &self.options.index_date);
         if !self.options.fresh
             && let Some(known) = self.known(&request)?
             && self.still_holds(&known)
         {
-            let record = self.repeated(known, cell);
-            self.handle.block_on(self.store.record(&record, &Default::default()))?;
-            return Ok(Some(record));
+            return Ok(Some(self.repeated(known, cell)));
         }
         let Some(reason) = cell.unsupported else { return Ok(None) };
         let evidence = unsupported(&cell.job, reason);
@@ -360,9 +377,7 @@ impl Runner {
             asked: vec![cell.job.release.project.to_string()],
             people: None,
         };
-        let record = self.record_of(&cell.job, &report, request, 1, self.now(), 0.0);
-        self.handle.block_on(self.store.record(&record, &report.logs))?;
-        Ok(Some(record))
+        Ok(Some(self.record_of(&cell.job, &report, request, 1, self.now(), 0.0)))
     }
 
     /// The stored result of this request. One that an older program wrote in a form of its own is run again.

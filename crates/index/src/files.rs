@@ -394,7 +394,7 @@ impl Files {
 }
 
 /// Whether the open file is still the one at this path: one that was evicted before it was locked is not.
-fn is_at(file: &fs::File, path: &Path) -> bool {
+pub fn is_at(file: &fs::File, path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;

@@ -26,7 +26,7 @@ pub use credentials::Credentials;
 pub use elf::undefined_symbols;
 pub use error::{Error, Kind, Result};
 pub use filename::{DistributionName, SdistFormat, WheelName};
-pub use files::{Files, FilesOptions, Lease};
+pub use files::{Files, FilesOptions, Lease, is_at};
 pub use page::{CoreMetadata, File, ProjectPage, ProjectStatus};
 pub use provision::{OLDEST_UV, PINNED_UV, Uv};
 pub use proxy::{LocalFile, Proxy, ProxyOptions, Rate, Recording, Serving};

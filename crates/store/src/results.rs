@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::PoisonError};
 
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use wheeltapper_core::{Artifact, CauseId, Outcome, Phase, ProjectName, Record, Sha256};
 
 use crate::{
@@ -94,78 +94,32 @@ impl Store {
             let packing = tokio::task::spawn_blocking(move || logs::pack(&blobs, logs));
             packing.await.map_err(|error| Error::unreadable(&record.id, error))??
         };
-        self.write(record, packed_record, &packed_logs).await.map_err(|source| self.fault(source))
+        let write = async {
+            let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+            let recorded = insert(&mut transaction, record, packed_record, &packed_logs).await?;
+            transaction.commit().await.map(|()| recorded)
+        };
+        write.await.map_err(|source| self.fault(source))
     }
 
-    async fn write(
-        &self,
-        record: &Record,
-        packed_record: Vec<u8>,
-        logs: &[logs::Packed],
-    ) -> Result<Recorded, sqlx::Error> {
-        let (evidence, verdict) = (&record.evidence, &record.verdict);
-        let started = sortable(&record.started);
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let inserted = sqlx::query(
-            "INSERT INTO result (id, run, project, version, artifact, environment, outcome, cause, signature,
-                                 request, inputs, started, wall_s, log_owner, record)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-                     (SELECT coalesce(log_owner, number) FROM result WHERE id = ?), ?)
-             ON CONFLICT (id) DO NOTHING
-             RETURNING number",
-        )
-        .bind(&record.id)
-        .bind(&record.run)
-        .bind(evidence.project.as_str())
-        .bind(&evidence.version)
-        .bind(evidence.artifact.as_str())
-        .bind(&evidence.environment.name)
-        .bind(verdict.outcome.as_str())
-        .bind(verdict.cause.as_ref().map(|cause| cause.id.as_str()))
-        .bind(&verdict.signature)
-        .bind(record.request.0.as_slice())
-        .bind(record.inputs.0.as_slice())
-        .bind(&started)
-        .bind(record.wall_s)
-        .bind(&record.reused_from)
-        .bind(packed_record)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some(inserted) = inserted else { return Ok(Recorded::Known) };
-        let number: i64 = inserted.try_get(0)?;
-        sqlx::query(
-            "INSERT INTO latest (project, environment, artifact, result, outcome, verdict, started)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (project, environment, artifact) DO UPDATE
-             SET result = excluded.result, outcome = excluded.outcome,
-                 verdict = excluded.verdict, started = excluded.started
-             WHERE (excluded.verdict, excluded.started) >= (latest.verdict, latest.started)",
-        )
-        .bind(evidence.project.as_str())
-        .bind(&evidence.environment.name)
-        .bind(evidence.artifact.as_str())
-        .bind(number)
-        .bind(verdict.outcome.as_str())
-        .bind(i64::from(verdict.outcome != Outcome::FarmError))
-        .bind(&started)
-        .execute(&mut *transaction)
-        .await?;
-        for log in logs {
-            let (data, blob) = match &log.place {
-                Place::Inline(data) => (Some(data.as_slice()), None),
-                Place::Blob(digest) => (None, Some(digest.hex())),
-            };
-            sqlx::query("INSERT INTO log (result, phase, bytes, data, blob) VALUES (?, ?, ?, ?, ?)")
-                .bind(number)
-                .bind(log.phase.as_str())
-                .bind(log.bytes)
-                .bind(data)
-                .bind(blob)
-                .execute(&mut *transaction)
-                .await?;
+    /// Writes results that bring no logs, such as reused ones, in one transaction: all of them or none, otherwise as
+    /// [`Store::record`] does. A transaction costs more than what it holds.
+    ///
+    /// # Errors
+    /// As [`Store::record`].
+    pub async fn record_all(&self, records: &[Record]) -> Result<(), Error> {
+        if records.is_empty() {
+            return Ok(());
         }
-        transaction.commit().await?;
-        Ok(Recorded::New)
+        let packed = records.iter().map(pack_record).collect::<Result<Vec<_>, _>>()?;
+        let write = async {
+            let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+            for (record, packed) in records.iter().zip(packed) {
+                insert(&mut transaction, record, packed, &[]).await?;
+            }
+            transaction.commit().await
+        };
+        write.await.map_err(|source| self.fault(source))
     }
 
     async fn is_known(&self, id: &str) -> Result<bool, Error> {
@@ -308,6 +262,76 @@ impl Store {
             id,
         })
     }
+}
+
+/// Writes a result, its place in `latest` and its logs, in the transaction that is open.
+async fn insert(
+    transaction: &mut SqliteConnection,
+    record: &Record,
+    packed_record: Vec<u8>,
+    logs: &[logs::Packed],
+) -> Result<Recorded, sqlx::Error> {
+    let (evidence, verdict) = (&record.evidence, &record.verdict);
+    let started = sortable(&record.started);
+    let inserted = sqlx::query(
+        "INSERT INTO result (id, run, project, version, artifact, environment, outcome, cause, signature,
+                             request, inputs, started, wall_s, log_owner, record)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+                 (SELECT coalesce(log_owner, number) FROM result WHERE id = ?), ?)
+         ON CONFLICT (id) DO NOTHING
+         RETURNING number",
+    )
+    .bind(&record.id)
+    .bind(&record.run)
+    .bind(evidence.project.as_str())
+    .bind(&evidence.version)
+    .bind(evidence.artifact.as_str())
+    .bind(&evidence.environment.name)
+    .bind(verdict.outcome.as_str())
+    .bind(verdict.cause.as_ref().map(|cause| cause.id.as_str()))
+    .bind(&verdict.signature)
+    .bind(record.request.0.as_slice())
+    .bind(record.inputs.0.as_slice())
+    .bind(&started)
+    .bind(record.wall_s)
+    .bind(&record.reused_from)
+    .bind(packed_record)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let Some(inserted) = inserted else { return Ok(Recorded::Known) };
+    let number: i64 = inserted.try_get(0)?;
+    sqlx::query(
+        "INSERT INTO latest (project, environment, artifact, result, outcome, verdict, started)
+         VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (project, environment, artifact) DO UPDATE
+         SET result = excluded.result, outcome = excluded.outcome,
+             verdict = excluded.verdict, started = excluded.started
+         WHERE (excluded.verdict, excluded.started) >= (latest.verdict, latest.started)",
+    )
+    .bind(evidence.project.as_str())
+    .bind(&evidence.environment.name)
+    .bind(evidence.artifact.as_str())
+    .bind(number)
+    .bind(verdict.outcome.as_str())
+    .bind(i64::from(verdict.outcome != Outcome::FarmError))
+    .bind(&started)
+    .execute(&mut *transaction)
+    .await?;
+    for log in logs {
+        let (data, blob) = match &log.place {
+            Place::Inline(data) => (Some(data.as_slice()), None),
+            Place::Blob(digest) => (None, Some(digest.hex())),
+        };
+        sqlx::query("INSERT INTO log (result, phase, bytes, data, blob) VALUES (?, ?, ?, ?, ?)")
+            .bind(number)
+            .bind(log.phase.as_str())
+            .bind(log.bytes)
+            .bind(data)
+            .bind(blob)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    Ok(Recorded::New)
 }
 
 /// The newest results, page by page. See [`Store::latest_all`].

@@ -14,7 +14,7 @@ use std::{
 use super::{
     cgroup::Group,
     channel::{self, End, Ended, Failure, FromInit, ToSupervisor},
-    inside, network, processes, reduced, seccomp,
+    inside, launcher, network, processes, reduced, seccomp,
     spec::{Contained, Identity, Spec},
     system,
 };
@@ -264,6 +264,7 @@ fn execute(
     // SAFETY: system calls on this process, which has one thread; the lists end in null and their strings are alive.
     unsafe {
         libc::setsid();
+        launcher::fall_back();
         for standard in [1, 2] {
             if libc::dup2(output.as_raw_fd(), standard) < 0 {
                 return failed("standard output");

@@ -42,6 +42,7 @@ pub fn launcher_main() -> ! {
         (OwnedFd::from_raw_fd(0), File::from_raw_fd(1), File::from_raw_fd(2))
     };
     std::panic::set_hook(Box::new(|_| {}));
+    go_ahead();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         read_specification(&specification).and_then(|spec| run(&spec, &supervisor, log))
     }));
@@ -55,6 +56,29 @@ pub fn launcher_main() -> ! {
     // The supervisor may be gone; there is nobody else to tell.
     let sent = channel::send(&supervisor, &message, None);
     std::process::exit(i32::from(sent.is_err()))
+}
+
+/// How far ahead of strangers' code the launcher and init are scheduled, as a nice value.
+const AHEAD: i32 = -10;
+
+/// Asks that this process and init need not queue behind the endless loops of other cells: each of the four steps to a
+/// started command would wait for a core otherwise. Only root may; a plain user's launcher waits its turn. The command is put
+/// back among the others by [`fall_back`].
+fn go_ahead() {
+    // A session of its own: what the terminal sends is for the supervisor to hear, and where the kernel schedules by session
+    // (`sched(7)`, autogroups) it is a group of its own.
+    // SAFETY: setsid and setpriority with plain numbers.
+    unsafe {
+        libc::setsid();
+        libc::setpriority(libc::PRIO_PROCESS, 0, AHEAD);
+    }
+    let _ = fs::write("/proc/self/autogroup", AHEAD.to_string());
+}
+
+/// Undoes [`go_ahead`] for the process that is about to become the command, after its `setsid`.
+pub(super) fn fall_back() {
+    // SAFETY: plain numbers; to be scheduled later is always allowed.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) };
 }
 
 fn read_specification(file: &File) -> Result<Spec, Failure> {
