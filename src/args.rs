@@ -205,21 +205,12 @@ pub struct RunArguments {
     /// Where.
     #[command(flatten)]
     pub environments: EnvironmentArguments,
-    /// Which distributions: the sdist and, where it says more, the published wheel (auto); or as named
-    #[arg(long, value_enum, default_value_t = From::Auto)]
-    pub from: From,
+    /// Which cells, and how.
+    #[command(flatten)]
+    pub cells: CellArguments,
     /// Build by `setup.py bdist_wheel` wherever there is a setup.py
     #[arg(long, value_enum, value_name = "WAY")]
     pub build_with: Option<BuildWith>,
-    /// Cells at a time [default: from the cores and memory there are]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
-    pub jobs: Option<u32>,
-    /// See the index as it was on this date (2026-01-31, or RFC 3339)
-    #[arg(long, value_name = "DATE")]
-    pub exclude_newer: Option<String>,
-    /// Do not run tests
-    #[arg(long)]
-    pub no_tests: bool,
     /// Run again what is stored
     #[arg(long)]
     pub fresh: bool,
@@ -292,18 +283,9 @@ pub struct CycleArguments {
     /// Whom letters are from and replies and requests for no more letters go to
     #[arg(long, value_name = "ADDRESS")]
     pub from_address: Option<String>,
-    /// Which distributions: the sdist and, where it says more, the published wheel (auto); or as named
-    #[arg(long, value_enum, default_value_t = From::Auto)]
-    pub from: From,
-    /// Cells at a time [default: from the cores and memory there are]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
-    pub jobs: Option<u32>,
-    /// See the index as it was on this date (2026-01-31, or RFC 3339)
-    #[arg(long, value_name = "DATE")]
-    pub exclude_newer: Option<String>,
-    /// Do not run tests
-    #[arg(long)]
-    pub no_tests: bool,
+    /// Which cells, and how.
+    #[command(flatten)]
+    pub cells: CellArguments,
     /// How tests are run.
     #[command(flatten)]
     pub recipes: RecipesArguments,
@@ -372,6 +354,23 @@ pub struct EnvironmentArguments {
     /// An interpreter, any build, tapped as it stands
     #[arg(long, value_name = "PATH", value_delimiter = ',')]
     pub interpreter: Vec<PathBuf>,
+}
+
+/// Which cells there are, and how they are run.
+#[derive(Debug, Args)]
+pub struct CellArguments {
+    /// Which distributions: the sdist and, where it says more, the published wheel (auto); or as named
+    #[arg(long, value_enum, default_value_t = From::Auto)]
+    pub from: From,
+    /// Cells at a time [default: from the cores and memory there are]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub jobs: Option<u32>,
+    /// See the index as it was on this date (2026-01-31, or RFC 3339)
+    #[arg(long, value_name = "DATE")]
+    pub exclude_newer: Option<String>,
+    /// Do not run tests
+    #[arg(long)]
+    pub no_tests: bool,
 }
 
 /// How commands are contained.

@@ -150,20 +150,11 @@ impl Farm {
     /// The environments that are asked for; by default every usable one that its makers still support.
     pub fn chosen(&self, arguments: &EnvironmentArguments) -> Result<Vec<Arc<HostEnvironment>>, Failure> {
         let all = &self.environments;
-        let known = || {
-            let names: Vec<&str> = all.iter().map(|environment| environment.shown.name.as_str()).collect();
-            if names.is_empty() {
-                "no usable Python was found; `wheeltapper env list` says why".to_owned()
-            } else {
-                format!("there are {}", names.join(", "))
-            }
-        };
+        let none = |what: String| none_such(what, all.iter().map(AsRef::as_ref));
         let today = self.started.strftime("%Y-%m-%d").to_string();
         for name in arguments.names.iter().filter(|name| *name != "all") {
             if !all.iter().any(|environment| environment.shown.name == *name) {
-                return Err(
-                    Failure::new(Exit::Input, format!("no environment is called `{name}`")).hint(known())
-                );
+                return Err(none(format!("no environment is called `{name}`")));
             }
         }
         for path in &arguments.interpreter {
@@ -175,13 +166,9 @@ impl Farm {
                 return Err(Failure::new(Exit::Input, format!("the interpreter {}: {why}", path.display())));
             }
         }
-        let by_version = |environment: &HostEnvironment, prefix: &str| {
-            let version = &environment.shown.python;
-            version == prefix || version.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
-        };
         for prefix in &arguments.python {
-            if !all.iter().any(|environment| by_version(environment, prefix)) {
-                return Err(Failure::new(Exit::Input, format!("no Python {prefix} was found")).hint(known()));
+            if !all.iter().any(|environment| is_of_version(environment, prefix)) {
+                return Err(none(format!("no Python {prefix} was found")));
             }
         }
         let named =
@@ -192,17 +179,32 @@ impl Farm {
                 return environment.interpreter.supported_until().is_none_or(|until| until >= today.as_str());
             }
             arguments.names.iter().any(|wanted| wanted == "all" || wanted == name)
-                || arguments.python.iter().any(|prefix| by_version(environment, prefix))
+                || arguments.python.iter().any(|prefix| is_of_version(environment, prefix))
                 || (environment.source == "given" && !arguments.interpreter.is_empty())
         };
         let chosen: Vec<_> = all.iter().filter(|environment| wanted(environment)).cloned().collect();
         if chosen.is_empty() {
-            return Err(
-                Failure::new(Exit::Input, "no Python here that its makers still support").hint(known())
-            );
+            return Err(none("no Python here that its makers still support".to_owned()));
         }
         Ok(chosen)
     }
+}
+
+/// Whether an environment's Python has this version, which is given by prefix: 3.13 or 3.13.0.
+pub fn is_of_version(environment: &HostEnvironment, prefix: &str) -> bool {
+    let version = &environment.shown.python;
+    version == prefix || version.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// Says what was asked for in vain, and what environments there are.
+pub fn none_such<'a>(what: String, all: impl Iterator<Item = &'a HostEnvironment>) -> Failure {
+    let names: Vec<&str> = all.map(|environment| environment.shown.name.as_str()).collect();
+    let hint = if names.is_empty() {
+        "no usable Python was found; `wheeltapper env list` says why".to_owned()
+    } else {
+        format!("there are {}", names.join(", "))
+    };
+    Failure::new(Exit::Input, what).hint(hint)
 }
 
 /// What looking at releases needs: the index and the store of files, and no sandbox, since nothing is run.

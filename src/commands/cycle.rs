@@ -101,10 +101,10 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
     let popularity = run::popularity(arguments.popularity.as_deref())?;
     let named = named(arguments, &popularity)?;
     let recipes = overrides::read(&arguments.recipes)?;
-    let exclude_newer = arguments.exclude_newer.as_deref().map(run::date).transpose()?;
+    let exclude_newer = arguments.cells.exclude_newer.as_deref().map(run::date).transpose()?;
     let limits = farm::limits(&arguments.limits);
     let jobs =
-        arguments.jobs.map_or_else(|| farm::default_jobs(limits.memory), |jobs| jobs as usize).min(100);
+        arguments.cells.jobs.map_or_else(|| farm::default_jobs(limits.memory), |jobs| jobs as usize).min(100);
     let host = farm::enter(paths, &arguments.sandbox)?;
     farm::require_complete(&host)?;
     let farm = Farm::open(
@@ -121,7 +121,7 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
     let environments = farm.chosen(&arguments.environments)?;
     let names: Vec<&str> = environments.iter().map(|environment| environment.shown.name.as_str()).collect();
     let index_date = exclude_newer.map(|date| date.to_string()).unwrap_or_default();
-    let cell = wheeltapper_core::Options { tests: !arguments.no_tests, setup_py: false, limits };
+    let cell = wheeltapper_core::Options { tests: !arguments.cells.no_tests, setup_py: false, limits };
     let scope = scope(arguments, &named, &names, &cell, &index_date);
     let not_before = farm.runtime.block_on(time_to_count_from(&farm.store))?;
     let began = not_before.map_or_else(Timestamp::now, |least| Timestamp::now().max(least));
@@ -150,7 +150,7 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
         oldest: arguments.older_than.map(|age| age.0),
         run: RunOptions {
             cell,
-            artifacts: arguments.from.into(),
+            artifacts: arguments.cells.from.into(),
             jobs,
             fresh: false,
             recipes: Arc::new(recipes),
@@ -178,6 +178,7 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
     };
     if !farm.agent.cancel.is_cancelled() {
         let after = farm.runtime.block_on(farm.store.cycles(1))?.into_iter().next().unwrap_or(cycle.clone());
+        farm.runtime.block_on(letters::ask_roles(&farm.agent.index.client, &farm.store, &cycle))?;
         publish(paths, arguments, &farm, &popularity, &after)?;
     }
     tell(&cycle, &summary, ended)?;
@@ -304,7 +305,7 @@ fn scope(
     parts.push(options.limits.fingerprint());
     let tests = if options.tests { "with tests" } else { "without tests" };
     let date = if index_date.is_empty() { String::new() } else { format!(", index of {index_date}") };
-    let from = match arguments.from {
+    let from = match arguments.cells.from {
         From::Auto => "",
         From::Sdist => ", from source",
         From::Wheel => ", as published",

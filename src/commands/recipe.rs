@@ -16,7 +16,7 @@ use crate::{
     args::{RecipeArguments, RecipeFormat},
     commands::overrides,
     exit::{Exit, Failure},
-    farm::Reading,
+    farm::{Reading, is_of_version, none_such},
     paths::Paths,
     view,
 };
@@ -64,18 +64,13 @@ fn environment<'r>(
     arguments: &RecipeArguments,
 ) -> Result<&'r HostEnvironment, Failure> {
     let all = &reading.environments;
-    let names = || all.iter().map(|one| one.shown.name.as_str()).collect::<Vec<_>>().join(", ");
-    let matching = |version: &str, prefix: &str| {
-        version == prefix || version.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
-    };
     let (found, asked) = match (&arguments.environment, &arguments.python) {
         (Some(name), _) => {
             (all.iter().find(|one| one.shown.name == *name), format!("no environment is called `{name}`"))
         }
-        (None, Some(prefix)) => (
-            all.iter().rfind(|one| matching(&one.shown.python, prefix)),
-            format!("no Python {prefix} was found"),
-        ),
+        (None, Some(prefix)) => {
+            (all.iter().rfind(|one| is_of_version(one, prefix)), format!("no Python {prefix} was found"))
+        }
         (None, None) => {
             let plain = |one: &&HostEnvironment| {
                 one.interpreter.implementation == "cpython"
@@ -85,14 +80,7 @@ fn environment<'r>(
             (all.iter().rfind(plain).or(all.last()), "no usable Python was found".to_owned())
         }
     };
-    found.ok_or_else(|| {
-        let hint = if all.is_empty() {
-            "`wheeltapper env list` says why".to_owned()
-        } else {
-            format!("there are {}", names())
-        };
-        Failure::new(Exit::Input, asked).hint(hint)
-    })
+    found.ok_or_else(|| none_such(asked, all.iter()))
 }
 
 fn look(

@@ -27,10 +27,10 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
     let popularity = popularity(arguments.popularity.as_deref())?;
     let targets = targets(arguments, &popularity)?;
     let recipes = overrides::read(&arguments.recipes)?;
-    let exclude_newer = arguments.exclude_newer.as_deref().map(date).transpose()?;
+    let exclude_newer = arguments.cells.exclude_newer.as_deref().map(date).transpose()?;
     let limits = farm::limits(&arguments.limits);
     let jobs =
-        arguments.jobs.map_or_else(|| farm::default_jobs(limits.memory), |jobs| jobs as usize).min(100);
+        arguments.cells.jobs.map_or_else(|| farm::default_jobs(limits.memory), |jobs| jobs as usize).min(100);
     let host = farm::enter(paths, &arguments.sandbox)?;
     farm::require_complete(&host)?;
     let options = FarmOptions {
@@ -44,11 +44,11 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
     let environments = farm.chosen(&arguments.environments)?;
     let options = RunOptions {
         cell: wheeltapper_core::Options {
-            tests: !arguments.no_tests,
+            tests: !arguments.cells.no_tests,
             setup_py: arguments.build_with.is_some(),
             limits,
         },
-        artifacts: arguments.from.into(),
+        artifacts: arguments.cells.from.into(),
         jobs,
         fresh: arguments.fresh,
         recipes: Arc::new(recipes),

@@ -22,7 +22,7 @@ use wheeltapper_core::{
 };
 use wheeltapper_store::Store;
 
-use crate::{catalog::Found, error::Error, fingerprint};
+use crate::{catalog::Found, error::Error, fingerprint, letters::remember};
 
 /// Which artifacts of a release are tapped (`--from`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -460,9 +460,7 @@ impl Runner {
             }
             Err(error) => farm_error(job, &error.to_string()),
         };
-        if let Some(people) = &report.people
-            && let Err(error) = self.handle.block_on(self.store.note_people(&job.release.project, people))
-        {
+        if let Err(error) = self.handle.block_on(remember(&self.store, &report)) {
             let _ = self.events.send(Event::Lost(None, format!("{shown}: {error}")));
         }
         let record = self.record_of(job, &report, request, attempt, started, clock.elapsed().as_secs_f64());

@@ -34,15 +34,8 @@ fn attribute<'a>(html: &'a str, name: &str) -> impl Iterator<Item = String> + us
     starts.into_iter().map(|start| html[start..].split('"').next().unwrap().replace("&#x2f;", "/"))
 }
 
-#[test]
-fn every_link_of_the_site_leads_somewhere() {
-    let farm = Farm::new();
-    farm.cycle(60, |_| true);
-    farm.cycle(60, |project| project < 10);
-    let published = farm.publish();
-    assert_eq!(published.projects, 60);
-    let mut site = BTreeMap::new();
-    files(&farm.site(), "", &mut site);
+/// Follows every link of the site, and returns how many there are.
+fn follow(site: &BTreeMap<String, String>) -> usize {
     let anchors: BTreeSet<(&str, String)> = site
         .iter()
         .flat_map(|(path, text)| attribute(text, "id").map(move |id| (path.as_str(), id)))
@@ -74,6 +67,19 @@ fn every_link_of_the_site_leads_somewhere() {
             assert!(!html.contains(forbidden), "{forbidden} in {path}");
         }
     }
+    links
+}
+
+#[test]
+fn every_link_of_the_site_leads_somewhere() {
+    let farm = Farm::new();
+    farm.cycle(60, |_| true);
+    farm.cycle(60, |project| project < 10);
+    let published = farm.publish();
+    assert_eq!(published.projects, 60);
+    let mut site = BTreeMap::new();
+    files(&farm.site(), "", &mut site);
+    let links = follow(&site);
     assert!(links > 2000, "{links}");
     for part in [
         "index.html",
@@ -110,4 +116,17 @@ fn only_what_changed_is_made_anew() {
     let changed = farm.publish();
     assert_eq!(changed.projects, 1);
     assert!(changed.written < 40, "{changed:?}");
+}
+
+#[test]
+fn a_project_whose_turn_has_not_come_is_listed_and_has_no_page() {
+    let farm = Farm::new();
+    farm.cycle(20, |_| true);
+    farm.held_before("later");
+    farm.publish();
+    let mut site = BTreeMap::new();
+    files(&farm.site(), "", &mut site);
+    follow(&site);
+    assert!(!site.contains_key("project/later.html"));
+    assert!(site["cycle/2/left.html"].contains("later"), "{}", site["cycle/2/left.html"]);
 }

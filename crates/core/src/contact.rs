@@ -1,4 +1,4 @@
-//! What a package's maintainers wish of those who would write to them. Kept with results; whoever sends mail keeps to it.
+//! What a package's maintainers wish of those who would write to them. Kept with results; letters keep to it.
 
 use serde::{Deserialize, Serialize};
 

@@ -75,7 +75,7 @@ struct Inner {
 
 /// What is kept beside a page's body, as the first line of its file.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+pub(crate) struct Kept {
     schema: u32,
     base: Url,
     content_type: String,
@@ -194,7 +194,11 @@ impl Client {
         ours > 0 && age >= 0 && (age as u64) < seconds
     }
 
-    async fn page_once(&self, url: &Url, want: &Want<'_>) -> Result<(Kept, Option<Bytes>), Failure> {
+    pub(crate) async fn page_once(
+        &self,
+        url: &Url,
+        want: &Want<'_>,
+    ) -> Result<(Kept, Option<Bytes>), Failure> {
         let _slot = self.inner.transport.slot().await;
         let response = self.inner.transport.send(url, want).await?;
         let text =

@@ -14,6 +14,7 @@ mod process;
 mod provision;
 pub mod proxy;
 mod remote;
+mod roles;
 #[cfg(test)]
 mod testing;
 mod transport;

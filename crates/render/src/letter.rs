@@ -223,17 +223,27 @@ fn item_view(item: &Item<'_>, address: Option<&str>) -> Value {
     }
 }
 
-/// A letter as the text of an issue, for a project whose people have no address: where to, and what to write.
-pub fn issue(project: &ProjectName, tracker: Option<&str>, written: &Written) -> String {
+/// A letter as the text of an issue, for a project whose people have no address: where to, who there has a role on the
+/// index, and what to write.
+pub fn issue(
+    project: &ProjectName,
+    tracker: Option<&str>,
+    roles: &[(String, String)],
+    written: &Written,
+) -> String {
     let tracker = match tracker {
         Some(address) => format!("<{}>", one_line(address, 300).replace(['<', '>'], "")),
         None => "no tracker is named by its metadata".to_owned(),
     };
+    let shown = roles.iter().take(20).map(|(role, user)| one_line(&format!("{user} ({role})"), 80));
+    let people: Vec<String> = shown.collect();
+    let index =
+        if people.is_empty() { String::new() } else { format!("On the index: {}\n", people.join(", ")) };
     // A fence longer than any in the text cannot be closed by it.
     let longest = written.text.split(|character| character != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest.max(2) + 1);
     format!(
-        "To: the issue tracker of {project}, {tracker}\nTitle: {}\n\n{fence}text\n{}\n{fence}\n",
+        "To: the issue tracker of {project}, {tracker}\n{index}Title: {}\n\n{fence}text\n{}\n{fence}\n",
         written.subject, written.text
     )
 }

@@ -154,19 +154,39 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Remembers who is concerned with a project, as its newest tapped release has it.
-    pub async fn note_people(&self, project: &ProjectName, people: &People) -> Result<(), Error> {
-        let text = serde_json::to_string(people).map_err(|error| Error::unreadable("people", error))?;
+    /// Changes what is remembered of who is concerned with a project; nothing is known of one that was not seen before.
+    pub async fn change_people(
+        &self,
+        project: &ProjectName,
+        change: impl FnOnce(&mut People),
+    ) -> Result<(), Error> {
+        let fault = |source| self.fault(source);
+        let unreadable = |error| Error::unreadable("people", error);
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
+        let row = sqlx::query("SELECT people FROM people WHERE project = ?")
+            .bind(project.as_str())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(fault)?;
+        let known: Option<String> = row.map(|row| row.try_get(0)).transpose().map_err(fault)?;
+        let known: Option<People> =
+            known.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?;
+        let known = known.unwrap_or_default();
+        let mut people = known.clone();
+        change(&mut people);
+        if known == people {
+            return Ok(());
+        }
         sqlx::query(
             "INSERT INTO people (project, people) VALUES (?, ?)
-             ON CONFLICT (project) DO UPDATE SET people = excluded.people WHERE people.people <> excluded.people",
+             ON CONFLICT (project) DO UPDATE SET people = excluded.people",
         )
         .bind(project.as_str())
-        .bind(text)
-        .execute(&self.writer)
+        .bind(serde_json::to_string(&people).map_err(unreadable)?)
+        .execute(&mut *transaction)
         .await
-        .map_err(|source| self.fault(source))?;
-        Ok(())
+        .map_err(fault)?;
+        transaction.commit().await.map_err(fault)
     }
 
     /// Who is concerned with each project.

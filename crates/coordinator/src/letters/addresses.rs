@@ -11,31 +11,47 @@ pub struct Person {
     pub name: String,
     /// The address, lower case in its domain; only ASCII, no control characters, no quotes.
     pub address: Option<String>,
+    /// True for a user of the index, whose name is one person's.
+    pub account: bool,
 }
 
-/// The people of a project, maintainers first; each address once.
+/// The people of a project, maintainers first, then authors, then who has a role on the index; each once.
 pub fn people(people: &People) -> Vec<Person> {
     let mut found: Vec<Person> = Vec::new();
-    for (names, addresses) in
-        [(&people.maintainer, &people.maintainer_email), (&people.author, &people.author_email)]
-    {
-        for person in of_fields(names, addresses) {
-            let same = |other: &Person| match (&person.address, &other.address) {
-                (Some(one), Some(two)) => one.eq_ignore_ascii_case(two),
-                _ => !person.name.is_empty() && other.name.eq_ignore_ascii_case(&person.name),
-            };
-            if !found.iter().any(same) {
-                found.push(person);
-            }
+    let groups = [
+        of_fields(&people.maintainer, &people.maintainer_email),
+        of_fields(&people.author, &people.author_email),
+        of_roles(&people.roles),
+    ];
+    for person in groups.into_iter().flatten() {
+        let same = |other: &Person| match (&person.address, &other.address) {
+            (Some(one), Some(two)) => one.eq_ignore_ascii_case(two),
+            _ => !person.name.is_empty() && other.name.eq_ignore_ascii_case(&person.name),
+        };
+        if !found.iter().any(same) {
+            found.push(person);
         }
     }
     found
 }
 
-/// Those whom letters about a project go to: maintainers who have an address, else authors who have one.
+/// Those whom letters about a project go to: whom its maintainers wish, else maintainers who have an address, else authors,
+/// else users of the index in a role. Nobody where they wish for issues instead.
 pub fn recipients(of: &People) -> Vec<Person> {
-    for (names, addresses) in [(&of.maintainer, &of.maintainer_email), (&of.author, &of.author_email)] {
-        let mut reachable = of_fields(names, addresses);
+    if let Some(wishes) = &of.wishes {
+        if let Some(address) = wishes.email.as_deref().and_then(address) {
+            return vec![Person { name: String::new(), address: Some(address), account: false }];
+        }
+        if wishes.url.is_some() {
+            return Vec::new();
+        }
+    }
+    let groups = [
+        of_fields(&of.maintainer, &of.maintainer_email),
+        of_fields(&of.author, &of.author_email),
+        of_roles(&of.roles),
+    ];
+    for mut reachable in groups {
         reachable.retain(|person| person.address.is_some());
         reachable.dedup_by(|one, two| one.address == two.address);
         if !reachable.is_empty() {
@@ -49,10 +65,10 @@ pub fn recipients(of: &People) -> Vec<Person> {
 pub fn named_people(project: &ProjectName, of: &People) -> Vec<web::People> {
     people(of)
         .into_iter()
-        .filter(|person| !person.name.is_empty() || person.address.is_some())
         .map(|person| {
             let identity = match &person.address {
                 Some(address) => address.to_ascii_lowercase(),
+                None if person.account => format!("{} on the index", person.name.to_lowercase()),
                 // Without an address, two of one name may be two.
                 None => format!("{} of {project}", person.name.to_lowercase()),
             };
@@ -63,6 +79,15 @@ pub fn named_people(project: &ProjectName, of: &People) -> Vec<web::People> {
             web::People::new(&person.name, &identity)
         })
         .collect()
+}
+
+/// Users of the index. Some indexes have addresses for user names.
+fn of_roles(roles: &[(String, String)]) -> Vec<Person> {
+    let person = |(_, user): &(String, String)| {
+        let (name, address) = entry(user);
+        Person { name, address, account: true }
+    };
+    roles.iter().map(person).filter(|person| !person.name.is_empty() || person.address.is_some()).collect()
 }
 
 /// The people of one pair of fields. PEP 621 puts `Name <address>` into the address field; older metadata has the names in
@@ -79,9 +104,9 @@ fn of_fields(names: &str, addresses: &str) -> Vec<Person> {
         }
         before.push(name);
         let name = before.drain(..).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
-        people.push(Person { name, address });
+        people.push(Person { name, address, account: false });
     }
-    people.extend(before.into_iter().map(|name| Person { name, address: None }));
+    people.extend(before.into_iter().map(|name| Person { name, address: None, account: false }));
     let named: Vec<String> =
         parts(names).iter().map(|part| clean(part)).filter(|name| !name.is_empty()).collect();
     let whole = clean(names);
@@ -95,7 +120,7 @@ fn of_fields(names: &str, addresses: &str) -> Vec<Person> {
     } else {
         for name in named {
             if !people.iter().any(|person| person.name.eq_ignore_ascii_case(&name)) {
-                people.push(Person { name, address: None });
+                people.push(Person { name, address: None, account: false });
             }
         }
     }
@@ -311,7 +336,11 @@ mod tests {
             author_email: "old@x.org".to_owned(),
             maintainer: String::new(),
             maintainer_email: "New One <new@x.org>".to_owned(),
-            links: Vec::new(),
+            roles: vec![
+                ("Organization".to_owned(), "the-crew".to_owned()),
+                ("Owner".to_owned(), "<b>no</b> one@x.org".to_owned()),
+            ],
+            ..People::default()
         };
         let to: Vec<_> = recipients(&fields).into_iter().filter_map(|person| person.address).collect();
         assert_eq!(to, ["new@x.org"]);
@@ -319,7 +348,7 @@ mod tests {
         let shown = named_people(&project, &fields);
         assert_eq!(
             shown.iter().map(|person| person.name.as_str()).collect::<Vec<_>>(),
-            ["New One", "Old Author"]
+            ["New One", "Old Author", "the-crew", "bno"]
         );
         assert!(shown.iter().all(|person| !format!("{person:?}").contains('@')));
     }

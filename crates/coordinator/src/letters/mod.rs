@@ -2,6 +2,7 @@
 //! follows, under a name that is its own for good. Nothing is ever sent from here.
 
 mod addresses;
+mod concerned;
 mod news;
 
 use std::{
@@ -16,15 +17,17 @@ use mail_builder::{
 };
 use tokio::runtime::Handle;
 use wheeltapper_core::{
-    ProjectName, Record, Sha256,
+    Notify, ProjectName, Record, Sha256,
     cycle::{Cycle, People, Standing},
 };
 use wheeltapper_render::letter::{self, Item, Letter, Written};
 use wheeltapper_store::{Store, StoredLetter, Told};
 
 pub use addresses::{Person, named_people, people, recipients};
+pub use concerned::ask_roles;
 
-use self::news::{News, Piece};
+pub(crate) use self::concerned::remember;
+use self::news::{News, Piece, Regressions};
 use crate::Error;
 
 /// How letters are written.
@@ -66,7 +69,14 @@ pub fn write(handle: &Handle, store: &Store, cycle: &Cycle, options: &LetterOpti
             records.insert(result.id.clone(), record);
         }
     }
-    let news = News { standings: &standings, records: &records, people: &people, told: &told };
+    let regressions = Regressions::read(handle, store, &people)?;
+    let news = News {
+        standings: &standings,
+        records: &records,
+        people: &people,
+        told: &told,
+        regressions: &regressions,
+    };
     for (contact, pieces) in news.by_contact() {
         let writer = Writer { cycle, options, standings: &standings, people: &people };
         let first = !told.iter().any(|known| known.contact == contact.key);
@@ -125,12 +135,20 @@ impl Contact {
         Contact { key, address: None, name: String::new(), project: Some(project.clone()) }
     }
 
-    /// Whom news of this project goes to.
+    /// Whom news of this project goes to; nobody where its maintainers wish for none.
     pub(crate) fn all_of(project: &ProjectName, people: Option<&People>) -> Vec<Contact> {
+        if notify(people) == Some(Notify::Never) {
+            return Vec::new();
+        }
         let reachable: Vec<Contact> =
             people.map(recipients).unwrap_or_default().into_iter().filter_map(Contact::of).collect();
         if reachable.is_empty() { vec![Contact::tracker(project)] } else { reachable }
     }
+}
+
+/// Of what the maintainers of a project wish to hear.
+fn notify(people: Option<&People>) -> Option<Notify> {
+    people?.wishes.as_ref()?.notify
 }
 
 struct Writer<'a> {
@@ -167,8 +185,11 @@ impl Writer<'_> {
         let (id, message) = match (&contact.address, &contact.project) {
             (Some(to), _) => (format!("{name}.eml"), self.message(&name, contact, to, &written)?),
             (None, Some(project)) => {
-                let tracker = self.people.get(project).and_then(tracker);
-                (format!("{name}.md"), letter::issue(project, tracker.as_deref(), &written).into_bytes())
+                let people = self.people.get(project);
+                let tracker = people.and_then(tracker);
+                let roles = people.map(|people| people.roles.as_slice()).unwrap_or_default();
+                let text = letter::issue(project, tracker.as_deref(), roles, &written);
+                (format!("{name}.md"), text.into_bytes())
             }
             (None, None) => (format!("{name}.md"), written.text.clone().into_bytes()),
         };
@@ -208,7 +229,8 @@ impl Writer<'_> {
     }
 }
 
-/// Where a project wants its issues: the link whose label says so (the well-known labels of project URLs), else none.
+/// Where a project wants its issues: where its maintainers wish, else the link whose label says so (the well-known labels of
+/// project URLs), else none.
 fn tracker(people: &People) -> Option<String> {
     const LABELS: [&str; 8] =
         ["issues", "bugs", "issue", "bug", "tracker", "issuetracker", "bugtracker", "bugreports"];
@@ -221,13 +243,9 @@ fn tracker(people: &People) -> Option<String> {
             && address.len() <= 500
             && address.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"'`\\".contains(&byte))
     };
-    people
-        .links
-        .iter()
-        .filter(|(label, _)| LABELS.contains(&normal(label).as_str()))
-        .map(|(_, address)| address.as_str())
-        .find(sound)
-        .map(str::to_owned)
+    let wished = people.wishes.as_ref().and_then(|wishes| wishes.url.as_deref());
+    let links = people.links.iter().filter(|(label, _)| LABELS.contains(&normal(label).as_str()));
+    wished.into_iter().chain(links.map(|(_, address)| address.as_str())).find(sound).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::runtime::Handle;
 use wheeltapper_core::{
-    Blame, ProjectName, Record,
-    cycle::{People, Standing, State},
+    Blame, Notify, ProjectName, Record,
+    cycle::{CellName, People, Standing, State},
 };
 use wheeltapper_render::letter::Item;
-use wheeltapper_store::Told;
+use wheeltapper_store::{Store, Told};
 
-use super::Contact;
+use super::{Contact, notify};
+use crate::Error;
 
 /// What the news is made from.
 pub(super) struct News<'a> {
@@ -19,6 +21,34 @@ pub(super) struct News<'a> {
     pub records: &'a BTreeMap<String, Record>,
     pub people: &'a BTreeMap<ProjectName, People>,
     pub told: &'a [Told],
+    pub regressions: &'a Regressions,
+}
+
+/// Failures that began after the cell had passed, of the projects whose maintainers wish to hear of no others: cells, and
+/// when they began to fail.
+#[derive(Debug, Default)]
+pub(super) struct Regressions(BTreeSet<(CellName, String)>);
+
+impl Regressions {
+    /// Reads them, of the projects whose maintainers wish so.
+    pub(super) fn read(
+        handle: &Handle,
+        store: &Store,
+        people: &BTreeMap<ProjectName, People>,
+    ) -> Result<Self, Error> {
+        let mut found = BTreeSet::new();
+        for (project, _) in people.iter().filter(|(_, one)| notify(Some(one)) == Some(Notify::Regressions)) {
+            let all = handle.block_on(store.transitions(None, Some(project)))?;
+            let newly = all.into_iter().filter(|one| one.state == State::NewlyFailing);
+            found.extend(newly.map(|one| (one.cell, one.started)));
+        }
+        Ok(Regressions(found))
+    }
+
+    fn holds(&self, standing: &Standing) -> bool {
+        let Some((since, _)) = &standing.since else { return false };
+        self.0.contains(&(standing.cell.clone(), since.clone()))
+    }
 }
 
 /// One item of a letter, and the words by which it is known to have been told.
@@ -85,6 +115,11 @@ impl<'a> News<'a> {
             let what = what(standing);
             if is_told_as_failing(standing.state) {
                 let Some(project) = self.concerned(standing, record) else { continue };
+                let only_regressions = notify(self.people.get(project)) == Some(Notify::Regressions);
+                if only_regressions && *project == standing.cell.project && !self.regressions.holds(standing)
+                {
+                    continue;
+                }
                 let alike = alike(standing, record, project);
                 for contact in Contact::all_of(project, self.people.get(project)) {
                     let known = told.get(&(contact.key.as_str(), &standing.cell));

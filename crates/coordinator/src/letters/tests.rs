@@ -39,7 +39,12 @@ impl World {
             links: vec![("Issue Tracker".to_owned(), "https://host.org/issues".to_owned())],
             ..People::default()
         };
-        self.runtime.block_on(self.store.note_people(&name(project), &people)).unwrap();
+        self.runtime.block_on(self.store.change_people(&name(project), |known| *known = people)).unwrap();
+    }
+
+    fn wish(&self, project: &str, wish: impl FnOnce(&mut wheeltapper_core::Contact)) {
+        let change = |people: &mut People| wish(people.wishes.get_or_insert_default());
+        self.runtime.block_on(self.store.change_people(&name(project), change)).unwrap();
     }
 
     fn begin(&self) -> Cycle {
@@ -264,6 +269,46 @@ fn without_an_address_there_is_an_issue_text_and_an_unconfirmed_failure_is_told_
         file.ends_with(".md") && text.contains("the issue tracker of mine, <https://host.org/issues>"),
         "{text}"
     );
+}
+
+#[test]
+fn what_maintainers_wish_of_mail_is_kept_to() {
+    use wheeltapper_core::Notify;
+    let mut world = World::new();
+    let projects = ["never", "regressions", "elsewhere", "issues", "roles"];
+    for project in projects {
+        world.people(project, "Jane", if project == "roles" { "" } else { "jane@doe.net" });
+    }
+    world.wish("never", |wishes| wishes.notify = Some(Notify::Never));
+    world.wish("regressions", |wishes| wishes.notify = Some(Notify::Regressions));
+    world.wish("elsewhere", |wishes| wishes.email = Some("list@doe.net".to_owned()));
+    world.wish("issues", |wishes| wishes.url = Some("https://doe.net/bugs".to_owned()));
+    let roles = vec![("Owner".to_owned(), "jane-doe".to_owned())];
+    world.runtime.block_on(world.store.change_people(&name("roles"), |one| one.roles = roles)).unwrap();
+    let cycle = world.begin();
+    for project in projects {
+        world.settle(&cycle, project, "1.0", State::FailingAtFirst, None);
+    }
+    let told = world.write(&cycle).into_values().map(|text| unfolded(&text)).collect::<Vec<_>>().join("\n");
+    for (project, wanted) in projects.iter().zip([false, false, true, true, true]) {
+        assert_eq!(told.contains(&format!("{project} 1.0: import-failed")), wanted, "{project}:\n{told}");
+    }
+    for wanted in ["<list@doe.net>", "issues, <https://doe.net/bugs>", "On the index: jane-doe (Owner)"] {
+        assert!(told.contains(wanted), "{wanted}:\n{told}");
+    }
+    assert!(!told.contains("jane@doe.net"), "{told}");
+    // What passed and fails now is told whoever wishes for regressions, also when the cycle's letters were not written.
+    for project in ["regressions", "never"] {
+        let cycle = world.begin();
+        world.settle(&cycle, project, "1.1", State::Fixed, None);
+        let cycle = world.begin();
+        world.settle(&cycle, project, "1.2", State::NewlyFailing, None);
+    }
+    let cycle = world.begin();
+    world.settle(&cycle, "regressions", "1.3", State::StillFailing, None);
+    let letters = world.write(&cycle);
+    let told = unfolded(letters.values().next().unwrap());
+    assert!(letters.len() == 1 && told.contains("regressions 1.3: import-failed"), "{told}");
 }
 
 #[test]

@@ -109,8 +109,15 @@ impl Publisher<'_> {
         self.stage.put(&file.path, &file.bytes).map_err(failed)
     }
 
+    /// The cells of each project that has a page: of which something has come to a result.
     fn by_project(&self) -> impl Iterator<Item = &[Standing]> {
-        self.standings.chunk_by(|left, right| left.cell.project == right.cell.project)
+        let projects = self.standings.chunk_by(|left, right| left.cell.project == right.cell.project);
+        projects.filter(|cells| cells.iter().any(|cell| cell.result.is_some()))
+    }
+
+    /// The pages of the list of all projects.
+    fn letters(&self) -> Vec<web::Letter> {
+        web::letters(self.by_project().map(|cells| &cells[0].cell.project))
     }
 
     /// The pages of projects that changed; how many.
@@ -185,7 +192,7 @@ impl Publisher<'_> {
         for name in &environments {
             self.put(&self.site.environment(name, &self.standings)?)?;
         }
-        let letters = web::letters(self.standings.iter().map(|standing| &standing.cell.project));
+        let letters = self.letters();
         let mut stamps = BTreeMap::new();
         let frame: Vec<String> =
             letters.iter().map(|letter| letter.path.clone()).chain(environments.iter().cloned()).collect();
@@ -251,12 +258,12 @@ impl Publisher<'_> {
     fn cycles(&self) -> Result<(), Error> {
         let cycles = self.handle.block_on(self.store.cycles(1000))?;
         let examples = self.examples()?;
-        let last = cycles.iter().find(|cycle| cycle.ended.is_some());
+        let last = cycles.iter().find(|cycle| cycle.is_telling());
         let news = match last {
             Some(cycle) => self.handle.block_on(self.store.transitions(Some(cycle.number), None))?,
             None => Vec::new(),
         };
-        self.put(&self.site.front(&cycles, &self.standings, &news, &examples)?)?;
+        self.put(&self.site.front(&cycles, &self.standings, &news, &examples, &self.letters())?)?;
         self.put(&self.site.cycles(&cycles)?)?;
         self.put(&self.site.clusters(&self.standings, &examples, &self.options.ranks)?)?;
         for cycle in cycles.iter().filter(|cycle| cycle.ended.is_some()) {

@@ -67,11 +67,25 @@ impl Farm {
                     author_email: format!("Author {0} <a{0}@hidden.net>", project % 5),
                     ..People::default()
                 };
-                self.store.note_people(&synthetic::name(project), &people).await.unwrap();
+                self.store.change_people(&synthetic::name(project), |known| *known = people).await.unwrap();
             }
             let gone = ("gone".parse().unwrap(), "<b>no such project</b>".to_owned());
             self.store.note_absent(number, &[gone]).await.unwrap();
             self.store.end_cycle(number, &format!("2026-11-{number:02}T01:00:00Z")).await.unwrap();
+        });
+    }
+
+    /// A cycle that is held before this project's only cell has had its turn.
+    pub fn held_before(&self, project: &str) {
+        self.runtime.block_on(async {
+            let cycle = self.store.begin_cycle("held", "made up", "2026-12-01T00:00:00Z").await.unwrap();
+            let cell = CellName {
+                project: project.parse().unwrap(),
+                environment: synthetic::environment(0),
+                artifact: Artifact::Sdist,
+            };
+            self.store.decide(cycle.number, &[(cell, Decision::Due(Due::NeverRun))]).await.unwrap();
+            self.store.end_cycle(cycle.number, "2026-12-01T01:00:00Z").await.unwrap();
         });
     }
 

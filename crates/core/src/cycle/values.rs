@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CycleSummary, Due, State};
-use crate::{evidence::Artifact, outcome::Outcome, project::ProjectName};
+use crate::{contact::Contact, evidence::Artifact, outcome::Outcome, project::ProjectName};
 
 /// A cell's name: project, environment, artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +35,13 @@ pub struct Cycle {
     pub listed: u64,
     /// What it came to, once it ended.
     pub summary: Option<CycleSummary>,
+}
+
+impl Cycle {
+    /// True when it has ended and has something to tell: one that was broken off before its first cell has not.
+    pub fn is_telling(&self) -> bool {
+        self.ended.is_some() && self.summary.as_ref().is_some_and(|summary| summary.wanted() > 0)
+    }
 }
 
 /// Where a cell stands.
@@ -124,4 +131,10 @@ pub struct People {
     pub maintainer_email: String,
     /// `Home-page` and `Project-URL`, label and address.
     pub links: Vec<(String, String)>,
+    /// What the maintainers wish of mail, as `[tool.wheeltapper]` of the newest tapped sdist has it.
+    #[serde(default)]
+    pub wishes: Option<Contact>,
+    /// Who has which role on the index, role and user name, where it publishes that.
+    #[serde(default)]
+    pub roles: Vec<(String, String)>,
 }

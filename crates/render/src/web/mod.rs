@@ -18,10 +18,10 @@ use crate::{
     Error, Ranks,
     site::{self, ReportFile, cell_log_path, project_path, template_fault, view},
 };
-pub use pages::{ClusterExample, People, environments, letters};
+pub use pages::{ClusterExample, Letter, People, environments, letters};
 
 /// Raised when a page comes out otherwise from the same results: everything is then made anew.
-pub const SITE: u32 = 1;
+pub const SITE: u32 = 2;
 
 /// Makes the pages of the site.
 #[derive(Debug)]
@@ -116,8 +116,9 @@ impl Site {
         standings: &[Standing],
         news: &[Transition],
         examples: &BTreeMap<String, ClusterExample>,
+        letters: &[Letter],
     ) -> Result<ReportFile, Error> {
-        let view = pages::front(cycles, standings, news, examples)?;
+        let view = pages::front(cycles, standings, news, examples, letters)?;
         Ok(ReportFile::whole("index.html", self.page("front.html", "", context! { view })?))
     }
 
@@ -178,8 +179,8 @@ impl Site {
     /// One page of the list of all projects: those of one letter, or a part of them.
     pub fn letter(
         &self,
-        letter: &pages::Letter,
-        all: &[pages::Letter],
+        letter: &Letter,
+        all: &[Letter],
         standings: &[Standing],
         environments: &[String],
     ) -> Result<ReportFile, Error> {
@@ -188,7 +189,7 @@ impl Site {
     }
 
     /// The entrance of the list of all projects.
-    pub fn letters(&self, all: &[pages::Letter], projects: usize) -> Result<ReportFile, Error> {
+    pub fn letters(&self, all: &[Letter], projects: usize) -> Result<ReportFile, Error> {
         let view = pages::letters_index(all, projects);
         Ok(ReportFile::whole("a-z/index.html", self.page("letter.html", "../", context! { view })?))
     }
