@@ -354,6 +354,20 @@ pub struct EnvironmentArguments {
     /// An interpreter, any build, tapped as it stands
     #[arg(long, value_name = "PATH", value_delimiter = ',')]
     pub interpreter: Vec<PathBuf>,
+    /// What installs: uv where it speaks to the interpreter, else pip; or pip everywhere, in environments NAME-pip
+    #[arg(long, value_enum, value_name = "INSTALLER", default_value_t = InstallWith::Usual)]
+    pub installer: InstallWith,
+}
+
+/// What installs into environments and removes from them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum InstallWith {
+    /// uv; pip where uv does not speak to the interpreter.
+    #[default]
+    #[value(name = "uv")]
+    Usual,
+    /// The newest pip that the interpreter takes.
+    Pip,
 }
 
 /// Which cells there are, and how they are run.

@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::runtime::{Handle, Runtime};
 use wheeltapper_agent::{
-    Agent, HostEnvironment, Index, LAYERS_LIMIT, Layers, Resolver,
+    Agent, HostEnvironment, Index, Installer, LAYERS_LIMIT, Layers, Resolver,
     environment::{Platform, environments},
     interpreter::{self, Found},
 };
@@ -27,7 +27,7 @@ use wheeltapper_store::Store;
 
 use crate::{
     LAUNCHER,
-    args::{EnvironmentArguments, LimitArguments, SandboxArguments},
+    args::{EnvironmentArguments, InstallWith, LimitArguments, SandboxArguments},
     exit::{Exit, Failure},
     paths::Paths,
     view,
@@ -117,8 +117,7 @@ impl Farm {
             ProxyOptions { exclude_newer: options.exclude_newer, local, ..ProxyOptions::default() };
         let proxy = Proxy::new(client.clone(), files.clone(), proxy_options);
         let (serving, address) = serve_resolver(&handle, &proxy)?;
-        let installer = format!("uv {}", uv.version);
-        let environments = environments(&found, &Platform::of_host(), &installer, &host.containment());
+        let environments = environments(&found, &Platform::of_host(), &uv.version, &host.containment());
         let work = wheeltapper_agent::Work::open(&paths.runtime().join("work"))?;
         let started = Timestamp::now();
         let run = format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), std::process::id());
@@ -153,7 +152,7 @@ impl Farm {
         let none = |what: String| none_such(what, all.iter().map(AsRef::as_ref));
         let today = self.started.strftime("%Y-%m-%d").to_string();
         for name in arguments.names.iter().filter(|name| *name != "all") {
-            if !all.iter().any(|environment| environment.shown.name == *name) {
+            if !all.iter().any(|environment| environment.is_called(name)) {
                 return Err(none(format!("no environment is called `{name}`")));
             }
         }
@@ -174,19 +173,51 @@ impl Farm {
         let named =
             !arguments.names.is_empty() || !arguments.python.is_empty() || !arguments.interpreter.is_empty();
         let wanted = |environment: &HostEnvironment| {
-            let name = environment.shown.name.as_str();
             if !named {
                 return environment.interpreter.supported_until().is_none_or(|until| until >= today.as_str());
             }
-            arguments.names.iter().any(|wanted| wanted == "all" || wanted == name)
+            arguments.names.iter().any(|wanted| wanted == "all" || *wanted == environment.shown.name)
                 || arguments.python.iter().any(|prefix| is_of_version(environment, prefix))
                 || (environment.source == "given" && !arguments.interpreter.is_empty())
         };
-        let chosen: Vec<_> = all.iter().filter(|environment| wanted(environment)).cloned().collect();
+        let with_pip = |environment: &HostEnvironment| {
+            let asked = |name: &String| *name != environment.shown.name && environment.is_called(name);
+            arguments.names.iter().any(asked)
+        };
+        let mut chosen = Vec::new();
+        for environment in all {
+            let everywhere = arguments.installer == InstallWith::Pip;
+            if wanted(environment) {
+                chosen.push(self.provided(environment, everywhere)?);
+            }
+            if with_pip(environment) && !(everywhere && wanted(environment)) {
+                chosen.push(self.provided(environment, true)?);
+            }
+        }
         if chosen.is_empty() {
             return Err(none("no Python here that its makers still support".to_owned()));
         }
         Ok(chosen)
+    }
+
+    /// The environment of this name, ready for cells.
+    pub fn environment(&self, name: &str) -> Result<Option<Arc<HostEnvironment>>, Failure> {
+        let found = self.environments.iter().find(|environment| environment.is_called(name));
+        found.map(|environment| self.provided(environment, environment.shown.name != name)).transpose()
+    }
+
+    /// The environment with the pip that it gets, where that is what installs into it.
+    fn provided(
+        &self,
+        environment: &Arc<HostEnvironment>,
+        with_pip: bool,
+    ) -> Result<Arc<HostEnvironment>, Failure> {
+        if !with_pip && environment.installer != Installer::Pip(None) {
+            return Ok(Arc::clone(environment));
+        }
+        let environment = HostEnvironment::clone(environment).with_pip();
+        let pip = Installer::newest_pip(&self.agent.index, &environment)?;
+        Ok(Arc::new(environment.with_installer(pip)))
     }
 }
 

@@ -74,19 +74,15 @@ fn stored(
 
 fn job(farm: &Farm, record: &Record) -> Result<Job, Failure> {
     let evidence = &record.evidence;
-    let environment = farm
-        .environments
-        .iter()
-        .find(|environment| environment.shown.name == evidence.environment.name)
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::Input,
-                format!("the environment `{}` is not here any more", evidence.environment.name),
-            )
-            .hint("`wheeltapper env list` lists what is")
-        })?;
+    let environment = farm.environment(&evidence.environment.name)?.ok_or_else(|| {
+        Failure::new(
+            Exit::Input,
+            format!("the environment `{}` is not here any more", evidence.environment.name),
+        )
+        .hint("`wheeltapper env list` lists what is")
+    })?;
     if environment.shown.digest != evidence.environment.digest {
-        view::remark(&changed(environment, evidence));
+        view::remark(&changed(&environment, evidence));
     }
     let wheels = |purpose: &str| -> Result<Vec<LockedWheel>, Failure> {
         let of_purpose = evidence.installed.iter().filter(|installed| installed.purpose == purpose);
@@ -100,7 +96,7 @@ fn job(farm: &Farm, record: &Record) -> Result<Job, Failure> {
     Ok(Job {
         release: release(farm, record)?,
         artifact: evidence.artifact,
-        environment: Arc::clone(environment),
+        environment,
         options: record.options.clone(),
         // The plan is the stored one.
         overrides: Arc::new([]),

@@ -1,7 +1,6 @@
 //! A job becomes a report: the phases in their order, and the layers they stand on.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,21 +10,22 @@ use wheeltapper_sandbox::{Bind, CELL_PATH, Cancel, Command, Execution, Host, Net
 
 use crate::{
     cell::Cell,
-    environment::HostEnvironment,
     error::Error,
     index::{Fetched, Index},
+    installer::{Call, Installer, Task},
     interpreter::Interpreter,
     job::{Job, Report},
     layers::Layers,
     phases,
     resolve::Resolver,
+    skeleton,
     source::Source,
     turns::{Company, Turns},
     work::Work,
 };
 
-/// Where the installer stands inside a sandbox.
-pub(crate) const UV: &str = "/installer/uv";
+/// Where the driver lies that makes an environment of a Python from before PEP 405, below the cell's root.
+const LEGACY_ENV: &str = "legacy_env.py";
 
 /// What every slot shares.
 pub struct Agent {
@@ -186,17 +186,18 @@ impl Agent {
         Ok(self.host.world_on(job.environment.root.as_ref(), slot, layers, limits)?)
     }
 
-    /// Runs a command in a world, with the proxy behind its one port where it has one.
+    /// Runs a command in a world, with the index's proxy behind its one port where it has one.
     pub(crate) fn execute(
         &self,
         world: &World,
         command: &Command,
         company: Company,
+        index: &Index,
     ) -> Result<Execution, Error> {
         let _turn = self.turns.take(company);
         let mut serving = None;
         let mut refused = None;
-        let mut serve = |listener| match self.index.serve(listener) {
+        let mut serve = |listener| match index.serve(listener) {
             Ok(started) => serving = Some(started),
             Err(error) => refused = Some(error),
         };
@@ -229,116 +230,80 @@ impl Agent {
         Bind { source: source.to_path_buf(), target }
     }
 
-    /// The installer of an environment.
-    pub(crate) fn uv(&self, environment: &HostEnvironment) -> &Path {
-        if environment.root.is_some() { &self.uv_inside } else { &self.uv }
-    }
-
-    /// The installer, as this world shows it.
-    pub(crate) fn uv_bind(&self, world: &World, environment: &HostEnvironment) -> Bind {
-        Self::shown(world, self.uv(environment), UV.into())
-    }
-
-    pub(crate) fn uv_environment(&self, root: &Path) -> Vec<(OsString, OsString)> {
-        vec![
-            ("UV_CACHE_DIR".into(), root.join("cache/uv").into()),
-            ("UV_PYTHON_DOWNLOADS".into(), "never".into()),
-            ("UV_LINK_MODE".into(), "hardlink".into()),
-            ("UV_NO_PROGRESS".into(), "1".into()),
-        ]
-    }
-
-    /// The environment's own layers: an empty virtual environment, and what the installer learned of its interpreter.
+    /// The environment's own layers: an empty virtual environment, and what its installer needs in it: pip itself, or what uv
+    /// learned of the interpreter.
     pub(crate) fn base_layers(&self, job: &Job, slot: usize) -> Result<Vec<PathBuf>, Error> {
         let environment = &job.environment;
-        let skeleton_key = Sha256::of_parts(["skeleton", "1", &environment.shown.digest.hex()]);
+        let digest = environment.shown.digest.hex();
+        let skeleton_key = Sha256::of_parts(["skeleton", "2", &digest]);
         let skeleton =
-            self.layers.get::<Error>(slot, &skeleton_key, |folder| skeleton(folder, environment))?;
-        let warm_key = Sha256::of_parts(["warm", "1", &environment.shown.digest.hex()]);
-        let warm = self.layers.get::<Error>(slot, &warm_key, |folder| {
+            self.layers.get::<Error>(slot, &skeleton_key, |folder| skeleton::write(folder, environment))?;
+        let seeded_key = Sha256::of_parts(["seeded", "1", &digest]);
+        let seeded = self.layers.get::<Error>(slot, &seeded_key, |folder| {
             let world = self.world(job, self.slots + slot, std::slice::from_ref(&skeleton))?;
-            let arguments = ["pip", "list", "--no-config", "--offline", "--python"].map(OsString::from);
-            let execution = self.install_in(&world, job, arguments.into(), &[], None, Network::None)?;
-            if !execution.1.exit.success() {
-                return Err(Error::Installer(format!(
-                    "uv pip list in an empty environment: {}",
-                    execution.0
-                )));
+            let run = |call: Call| {
+                let shown = call.shown.clone();
+                let (words, execution) = self.install_in(&world, job, call, None)?;
+                if execution.exit.success() {
+                    return Ok(());
+                }
+                Err(Error::Installer(format!("`{shown}` in an empty environment: {words}")))
+            };
+            if environment.interpreter.is_legacy() {
+                world.write(Path::new(LEGACY_ENV), include_bytes!("drivers/legacy_env.py"), 0o644)?;
+                run(Call::of_driver(
+                    &world,
+                    &environment.interpreter,
+                    LEGACY_ENV,
+                    &[world.root().join("env")],
+                ))?;
             }
+            let (call, _fetched) = match &environment.installer {
+                Installer::Uv(_) => {
+                    let python = world.root().join("env/bin/python");
+                    (self.call(&world, environment, Task::Look(&python)), None)
+                }
+                Installer::Pip(None) => return Err(Error::Bug("no pip was chosen".to_owned())),
+                Installer::Pip(Some(wheel)) => {
+                    let fetched = self.index.fetch_wheel(wheel)?;
+                    let target = Path::new("/installer").join(&wheel.filename);
+                    let bind = Self::shown(&world, fetched.path(), target);
+                    let call = self.seeding_call(&world, &environment.interpreter, &bind.target);
+                    (call.seeing([bind]), Some(fetched))
+                }
+            };
+            run(call)?;
             world.export(folder, ScratchLimits::default())?;
+            let _ = std::fs::remove_file(folder.join(LEGACY_ENV));
             Ok(())
         })?;
-        Ok(vec![skeleton, warm])
+        Ok(vec![skeleton, seeded])
     }
 
-    /// What the resolver is to take for the environment's interpreter: the interpreter itself, or what stands in for it.
-    pub(crate) fn asked_of(&self, job: &Job, slot: usize) -> Result<PathBuf, Error> {
-        let environment = &job.environment;
-        if environment.root.is_none() {
-            return Ok(environment.interpreter.executable.clone());
-        }
-        let base = self.base_layers(job, slot)?;
-        let key = Sha256::of_parts(["stand-in", "1", &environment.shown.digest.hex()]);
-        let folder = self.layers.get::<Error>(slot, &key, |folder| {
-            let world = self.world(job, self.slots + slot, &base)?;
-            let [asked, answer] = ["ask/python", "ask/answer"].map(|name| world.root().join(name));
-            let python = world.root().join("env/bin/python");
-            let [python, path] = [&python, &answer].map(|path| path.display().to_string());
-            let script = format!("#!/bin/sh\n{python} \"$@\" > {path} && exec cat {path}\n");
-            world.write(Path::new("ask/python"), script.as_bytes(), 0o755)?;
-            let mut arguments: Vec<OsString> =
-                ["pip", "list", "--no-config", "--offline", "--python"].map(OsString::from).into();
-            arguments.push(asked.into());
-            let (words, execution) = self.run_installer(&world, job, arguments, &[], Network::None)?;
-            if !execution.exit.success() {
-                return Err(Error::Installer(format!("uv does not understand the interpreter: {words}")));
-            }
-            stand_in(folder, &world.read(Path::new("ask/answer"), 1 << 20)?)
-        })?;
-        Ok(folder.join("python"))
-    }
-
-    /// Runs the installer on a world's own environment, outside of any cell; returns its words and how it ended.
+    /// Runs the installer in a world of its own, outside of any cell, with this index for its network; returns its words and
+    /// how it ended.
     pub(crate) fn install_in(
         &self,
         world: &World,
         job: &Job,
-        mut arguments: Vec<OsString>,
-        files: &[Bind],
-        packages: Option<Vec<OsString>>,
-        network: Network,
-    ) -> Result<(String, Execution), Error> {
-        arguments.push(world.root().join("env/bin/python").into());
-        arguments.extend(packages.unwrap_or_default());
-        self.run_installer(world, job, arguments, files, network)
-    }
-
-    /// Runs the installer in a world, outside of any cell; returns its words and how it ended.
-    fn run_installer(
-        &self,
-        world: &World,
-        job: &Job,
-        arguments: Vec<OsString>,
-        files: &[Bind],
-        network: Network,
+        call: Call,
+        index: Option<&Index>,
     ) -> Result<(String, Execution), Error> {
         let root = world.root().to_path_buf();
         let log = tempfile::NamedTempFile::new_in(&self.work).map_err(Error::file(&self.work))?;
         let mut environment = wheeltapper_sandbox::base_environment(&root, world.temporary());
-        environment.extend(self.uv_environment(&root));
+        environment.push(("VIRTUAL_ENV".into(), root.join("env").into()));
+        environment.extend(call.environment);
         let mut binds = job.environment.binds();
-        let uv = self.uv_bind(world, &job.environment);
-        let program = uv.target.clone().into_os_string();
-        binds.push(uv);
-        binds.extend(files.iter().cloned());
+        binds.extend(call.binds);
         let limits = &job.options.limits;
         let command = Command {
-            program,
-            arguments,
+            program: call.program,
+            arguments: call.arguments,
             environment,
             directory: root,
             binds,
-            network,
+            network: if index.is_some() { Network::Port } else { Network::None },
             limits: wheeltapper_sandbox::Limits {
                 wall: limits.build(),
                 inactivity: limits.inactivity(),
@@ -349,80 +314,11 @@ impl Agent {
             },
             log: log.path().to_path_buf(),
         };
-        let execution = self.execute(world, &command, Company::Any)?;
+        let execution = self.execute(world, &command, Company::Any, index.unwrap_or(&self.index))?;
         if let Some(error) = &execution.start_error {
-            return Err(Error::Installer(format!("uv could not be started: {error}")));
+            return Err(Error::Installer(format!("`{}` could not be started: {error}", call.shown)));
         }
         let words = std::fs::read(log.path()).map_err(Error::file(log.path()))?;
         Ok((String::from_utf8_lossy(&words).into_owned(), execution))
     }
-}
-
-/// What stands in on the host for the interpreter of a root file system, which cannot run there: a program that answers the
-/// installer's one question, what it is, with the words that the interpreter itself gave inside.
-fn stand_in(folder: &Path, answer: &[u8]) -> Result<(), Error> {
-    std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
-    for (name, text) in
-        [("answer.json", answer), ("python", b"#!/bin/sh\nexec cat \"${0%/*}/answer.json\"\n".as_slice())]
-    {
-        let path = folder.join(name);
-        std::fs::write(&path, text).map_err(Error::file(&path))?;
-    }
-    executable(&folder.join("python"))
-}
-
-/// An empty virtual environment (PEP 405), written by us: no package code, nor any interpreter, is needed for it.
-fn skeleton(folder: &Path, environment: &HostEnvironment) -> Result<(), Error> {
-    let interpreter = &environment.interpreter;
-    let (major, minor) = interpreter.minor();
-    let bin = folder.join("env/bin");
-    for path in [
-        bin.clone(),
-        folder.join("env/include"),
-        folder.join(site_packages(interpreter)),
-        folder.join("home"),
-    ] {
-        std::fs::create_dir_all(&path).map_err(Error::file(&path))?;
-    }
-    let link = |target: &Path, name: &Path| symlink(target, name).map_err(Error::file(name));
-    link(&interpreter.executable, &bin.join("python"))?;
-    for name in [format!("python{major}"), format!("python{major}.{minor}")] {
-        link(Path::new("python"), &bin.join(name))?;
-    }
-    if interpreter.bits == 64 && interpreter.implementation != "pypy" {
-        link(Path::new("lib"), &folder.join("env/lib64"))?;
-    }
-    let home = interpreter.executable.parent().unwrap_or(Path::new("/"));
-    let text = format!(
-        "home = {}\nimplementation = {}\nversion_info = {}\ninclude-system-site-packages = false\n",
-        home.display(),
-        interpreter.implementation,
-        interpreter.version,
-    );
-    let path = folder.join("env/pyvenv.cfg");
-    std::fs::write(&path, text).map_err(Error::file(&path))
-}
-
-#[cfg(unix)]
-fn executable(path: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).map_err(Error::file(path))
-}
-
-#[cfg(not(unix))]
-fn executable(_: &Path) -> Result<(), Error> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn symlink(target: &Path, name: &Path) -> std::io::Result<()> {
-    std::os::unix::fs::symlink(target, name)
-}
-
-#[cfg(not(unix))]
-fn symlink(_: &Path, name: &Path) -> std::io::Result<()> {
-    Err(std::io::Error::new(
-        std::io::ErrorKind::Unsupported,
-        format!("{}: environments on this system are not made of links", name.display()),
-    ))
 }

@@ -1,6 +1,7 @@
 //! One cell in progress: the evidence so far, the logs, and how a command is run on its behalf.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     path::{Path, PathBuf},
@@ -21,6 +22,7 @@ use wheeltapper_sandbox::{Bind, Command, Execution, Limits, Network, World, base
 use crate::{
     agent::Agent,
     error::Error,
+    installer::Call,
     job::{Job, Purpose, Report},
     prepare::Prepared,
     resolve::{LockedWheel, Question, named_in},
@@ -57,7 +59,24 @@ pub(crate) struct Step<'a> {
     pub wall: Duration,
     pub index: bool,
     /// How the log shows the command; `None` leaves it out.
-    pub shown: Option<&'a str>,
+    pub shown: Option<Cow<'a, str>>,
+}
+
+impl Step<'_> {
+    /// A call of the installer, within the limits of a short phase.
+    pub(crate) fn of_installer(phase: Phase, world: &World, call: Call, job: &Job) -> Self {
+        Step {
+            phase,
+            program: call.program,
+            arguments: call.arguments,
+            directory: world.root().to_path_buf(),
+            environment: call.environment,
+            binds: call.binds,
+            wall: job.options.limits.step(),
+            index: false,
+            shown: Some(call.shown.into()),
+        }
+    }
 }
 
 pub(crate) struct Cell<'a> {
@@ -239,9 +258,9 @@ impl<'a> Cell<'a> {
             },
             log: log.clone(),
         };
-        let execution = self.agent.execute(world, &command, self.company)?;
+        let execution = self.agent.execute(world, &command, self.company, &self.agent.index)?;
         let output = std::fs::read(&log).map_err(Error::file(&log))?;
-        if let Some(shown) = step.shown {
+        if let Some(shown) = &step.shown {
             self.note(step.phase, &format!("$ {shown}"));
         }
         self.logs.entry(step.phase).or_default().extend_from_slice(&output);

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use wheeltapper_core::{Environment, Sha256, environment::Containment};
 use wheeltapper_sandbox::{Bind, Root};
 
-use crate::interpreter::{Found, Interpreter};
+use crate::{
+    installer::Installer,
+    interpreter::{Found, Interpreter},
+};
 
 /// An environment of this host: what results call it, and its interpreter.
 #[derive(Debug, Clone)]
@@ -14,6 +17,10 @@ pub struct HostEnvironment {
     pub shown: Environment,
     /// Its interpreter.
     pub interpreter: Interpreter,
+    /// What installs into it.
+    pub installer: Installer,
+    /// Digest of all that defines it, its installer aside.
+    basis: Sha256,
     /// Wheel tags it takes, best first.
     pub tags: Vec<String>,
     /// Where the interpreter was found: `given`, `PATH`, `pyenv`, `uv`, `image`.
@@ -92,12 +99,12 @@ impl Platform {
     }
 }
 
-/// Names the usable interpreters. Where several share a minor version, the first found on `PATH` (else the first) has the
+/// Names the usable interpreters, each with its usual installer; `uv` is the version of the one that there is. Where several share a minor version, the first found on `PATH` (else the first) has the
 /// short name; the others carry where they were found, then a number.
 pub fn environments(
     found: &[Found],
     platform: &Platform,
-    installer: &str,
+    uv: &str,
     limits: &Containment,
 ) -> Vec<HostEnvironment> {
     let mut usable: Vec<(&Found, &Interpreter)> =
@@ -114,7 +121,7 @@ pub fn environments(
             };
             let plain = format!("{}{arch}-{}", platform.short, interpreter.tag());
             let name = free_name(&mut taken, &plain, found.source);
-            host_environment(name, interpreter, found.source, platform, installer, limits)
+            host_environment(name, interpreter, found.source, platform, uv, limits)
         })
         .collect()
 }
@@ -136,37 +143,77 @@ fn host_environment(
     interpreter: &Interpreter,
     source: &'static str,
     platform: &Platform,
-    installer: &str,
+    uv: &str,
     limits: &Containment,
 ) -> HostEnvironment {
     let (libc, libc_version) = &interpreter.libc;
     let libc = (!libc.is_empty()).then(|| format!("{libc} {libc_version}"));
-    let digest = Sha256::of_parts([
+    let basis = Sha256::of_parts([
         platform.digest.hex().as_str(),
         &interpreter.digest().hex(),
         libc.as_deref().unwrap_or(""),
-        installer,
         &limits.sandbox,
         &limits.cgroup,
         &limits.network,
     ]);
-    HostEnvironment {
-        shown: Environment {
-            name,
-            os: std::env::consts::OS.to_owned(),
-            platform: platform.long.clone(),
-            arch: interpreter.machine.clone(),
-            libc,
-            implementation: interpreter.implementation.clone(),
-            python: interpreter.version.to_string(),
-            installer: installer.to_owned(),
-            digest,
-            limits: limits.clone(),
-        },
+    let shown = Environment {
+        name,
+        os: std::env::consts::OS.to_owned(),
+        platform: platform.long.clone(),
+        arch: interpreter.machine.clone(),
+        libc,
+        implementation: interpreter.implementation.clone(),
+        python: interpreter.version.to_string(),
+        installer: String::new(),
+        digest: basis,
+        limits: limits.clone(),
+    };
+    let installer = Installer::usual(interpreter, uv);
+    let environment = HostEnvironment {
+        shown,
         tags: interpreter.tags(),
         interpreter: interpreter.clone(),
+        installer: installer.clone(),
+        basis,
         source,
         root: platform.root.clone(),
+    };
+    environment.with_installer(installer)
+}
+
+/// What the names of environments end with whose installer was chosen, and is pip.
+const WITH_PIP: &str = "-pip";
+
+impl HostEnvironment {
+    /// The environment with this installer: its name stays, its digest is another.
+    #[must_use]
+    pub fn with_installer(mut self, installer: Installer) -> Self {
+        self.shown.installer = installer.to_string();
+        self.shown.digest = Sha256::of_parts([self.basis.hex().as_str(), &self.shown.installer]);
+        self.installer = installer;
+        self
+    }
+
+    /// The same with pip, under a name of its own where pip is not its usual installer; which pip is not known yet.
+    #[must_use]
+    pub fn with_pip(self) -> Self {
+        if matches!(self.installer, Installer::Pip(_)) {
+            return self;
+        }
+        let mut environment = self.with_installer(Installer::Pip(None));
+        environment.shown.name.push_str(WITH_PIP);
+        environment
+    }
+
+    /// Projects that its users have without asking: virtual environments of Python 2 came with setuptools, and packages of its
+    /// time take that for granted.
+    pub(crate) fn brings(&self) -> &'static [&'static str] {
+        if self.interpreter.is_legacy() { &["setuptools"] } else { &[] }
+    }
+
+    /// True when this is what the environment is called, or [`HostEnvironment::with_pip`] of it.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.shown.name == name || name.strip_suffix(WITH_PIP) == Some(self.shown.name.as_str())
     }
 }
 

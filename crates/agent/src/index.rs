@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 use wheeltapper_core::Sha256;
 use wheeltapper_index::{Client, Error, Files, Lease, Proxy, Serving};
@@ -77,6 +78,17 @@ impl Index {
                 page.file(&wheel.filename).ok_or_else(|| Error::FileNotListed(wheel.filename.clone()))?;
             self.proxy.fetch(file).await.map(Fetched::Stored)
         })
+    }
+
+    /// The index as of a moment, given as RFC 3339: what was uploaded later is hidden.
+    ///
+    /// # Errors
+    /// When it is no moment.
+    pub(crate) fn as_of(&self, moment: &str) -> Result<Index, crate::error::Error> {
+        let moment: Timestamp = moment
+            .parse()
+            .map_err(|error| crate::error::Error::Bug(format!("`{moment}` is no moment: {error}")))?;
+        Ok(Index { proxy: self.proxy.as_of(moment), ..self.clone() })
     }
 
     /// Serves the proxy on a listener that a sandbox passed out.

@@ -1,5 +1,5 @@
 //! Interpreters on this host: found, asked what they are, and named as environments.
-//! They are asked with `-I -S`, which reads no `.pth` file, and run nothing of any package.
+//! They are asked isolated and with `-S`, which reads no `.pth` file, and run nothing of any package.
 
 use std::{
     collections::BTreeMap,
@@ -58,6 +58,17 @@ impl Interpreter {
             other => other,
         };
         format!("{short}{major}{minor}{}", if self.free_threaded { "t" } else { "" })
+    }
+
+    /// True for a Python from before Python 3, to which only installers of its time speak.
+    pub fn is_legacy(&self) -> bool {
+        self.minor() < (3, 0)
+    }
+
+    /// The flags that keep the user's folders and variables, and with `-m` the working directory, out of it.
+    pub fn isolation(&self) -> &'static [&'static str] {
+        // Python 2 has nothing that comes nearer to it.
+        if self.is_legacy() { &["-E", "-s"] } else { &["-I"] }
     }
 
     /// The wheel tags it takes, best first.
@@ -257,8 +268,8 @@ pub fn ask(path: &Path) -> Result<Interpreter, String> {
     answer(status.success(), &text, &complaint)
 }
 
-/// The arguments by which an interpreter is asked what it is. It prints one line; nothing of any package is run.
-pub const QUESTION: [&str; 4] = ["-I", "-S", "-c", include_str!("drivers/interpreter.py")];
+/// The arguments by which any interpreter is asked what it is. It prints one line; nothing of any package is run.
+pub const QUESTION: [&str; 5] = ["-E", "-s", "-S", "-c", include_str!("drivers/interpreter.py")];
 
 /// What an interpreter's answer to [`QUESTION`] says: whether it ended well, what it printed, what it complained of.
 ///
@@ -266,20 +277,14 @@ pub const QUESTION: [&str; 4] = ["-I", "-S", "-c", include_str!("drivers/interpr
 /// Why it cannot be used, in words for the user.
 pub fn answer(success: bool, text: &str, complaint: &str) -> Result<Interpreter, String> {
     if !success {
-        return Err(if complaint.contains("nknown option: -I") {
-            "it is Python 2 or older than 3.4, which no installer here speaks to yet".to_owned()
-        } else {
-            let last = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
-            format!("it fails when started: {last}")
-        });
+        let last = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
+        return Err(format!("it fails when started: {last}"));
     }
     let interpreter: Interpreter = serde_json::from_str(text.trim())
         .map_err(|error| format!("its answer is not understood: {error}"))?;
     match interpreter.minor() {
-        (3, 7..) => Ok(interpreter),
-        (major, minor) => {
-            Err(format!("Python {major}.{minor} is older than 3.7, which no installer here speaks to yet"))
-        }
+        (2, 7) | (3, 6..) => Ok(interpreter),
+        (major, minor) => Err(format!("Python {major}.{minor} is neither 2.7 nor 3.6 or newer")),
     }
 }
 

@@ -2,7 +2,7 @@
 //! find out, inside a sandbox.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     path::{Path, PathBuf},
 };
 
@@ -10,11 +10,12 @@ use wheeltapper_core::{
     Limit, ProjectName, Sha256, Version,
     pep508_rs::{Requirement, VersionOrUrl},
 };
-use wheeltapper_sandbox::{Network, ScratchLimits, World};
+use wheeltapper_sandbox::{ScratchLimits, World};
 
 use crate::{
     agent::{Agent, site_packages},
     error::Error,
+    installer::Task,
     job::{Job, Purpose},
     resolve::{Asked, LockedWheel, Question, Resolution},
     usable,
@@ -56,10 +57,11 @@ impl Agent {
                 }
                 Resolution::Locked(wheels.to_vec())
             }
-            None => {
+            None if job.environment.installer.resolves_outside() => {
                 let asked = Asked { uv: self.uv(&job.environment), python: self.asked_of(job, slot)? };
                 self.resolver.resolve(&job.environment, &asked, question)?
             }
+            None => return self.prepare_inside(job, slot, base, below, question),
         };
         match resolution {
             Resolution::Impossible(words) => Ok(Prepared::Impossible { words, limit: None }),
@@ -142,20 +144,10 @@ impl Agent {
                 files.push(Self::shown(&world, &source, Path::new("/wheels").join(&wheel.filename)));
                 leases.push(fetched);
             }
-            let arguments = [
-                "pip",
-                "install",
-                "--no-deps",
-                "--no-index",
-                "--no-config",
-                "--compile-bytecode",
-                "--quiet",
-                "--python",
-            ];
-            let packages = files.iter().map(|bind| bind.target.clone().into_os_string()).collect();
-            let arguments = arguments.map(OsString::from).into();
-            let (words, execution) =
-                self.install_in(&world, job, arguments, &files, Some(packages), Network::None)?;
+            let wheels: Vec<PathBuf> = files.iter().map(|bind| bind.target.clone()).collect();
+            let task = Task::Put { wheels: &wheels, compile: true };
+            let call = self.call(&world, &job.environment, task).seeing(files);
+            let (words, execution) = self.install_in(&world, job, call, None)?;
             if !execution.exit.success() {
                 // Which of them the installer refuses is in its words; none of it is the farm's doing.
                 refused = Some((words, execution.limit));
@@ -189,16 +181,15 @@ impl Agent {
             world.write(Path::new("requirements.txt"), question.requirements.join("\n").as_bytes(), 0o644)?;
             world.write(Path::new("constraints.txt"), question.constraints.join("\n").as_bytes(), 0o644)?;
             let index = format!("http://127.0.0.1:{}/simple/", world.port());
-            let arguments =
-                ["pip", "install", "--no-config", "--color", "never", "--default-index", &index, "-r"];
-            let mut arguments: Vec<OsString> = arguments.map(OsString::from).into();
-            arguments.extend([world.root().join("requirements.txt").into(), "-c".into()]);
-            arguments.push(world.root().join("constraints.txt").into());
-            if let Some(until) = &question.until {
-                arguments.extend(["--exclude-newer".into(), until.into()]);
-            }
-            arguments.push("--python".into());
-            let (words, execution) = self.install_in(&world, job, arguments, &[], None, Network::Port)?;
+            let task = Task::Resolve {
+                requirements: "requirements.txt",
+                constraints: "constraints.txt",
+                index: &index,
+            };
+            let call = self.call(&world, &job.environment, task);
+            let at = question.until.as_deref().map(|until| self.index.as_of(until)).transpose()?;
+            let served = at.as_ref().unwrap_or(&self.index);
+            let (words, execution) = self.install_in(&world, job, call, Some(served))?;
             if !execution.exit.success() {
                 let words = words.replace(&index, "the index");
                 refused = Some((words, execution.limit));
@@ -227,17 +218,16 @@ impl Agent {
         let site = site_packages(&job.environment.interpreter);
         let there: Vec<_> =
             world.list(&site)?.into_iter().filter_map(|entry| distribution(&entry.name)).collect();
-        let superfluous: Vec<OsString> = projects
+        let superfluous: Vec<String> = projects
             .iter()
             .filter(|project| there.iter().any(|(installed, _)| installed == *project))
-            .map(|project| project.as_str().into())
+            .map(ToString::to_string)
             .collect();
         if superfluous.is_empty() {
             return Ok(());
         }
-        let arguments = ["pip", "uninstall", "--no-config", "--python"].map(OsString::from).into();
-        let (words, execution) =
-            self.install_in(world, job, arguments, &[], Some(superfluous), Network::None)?;
+        let call = self.call(world, &job.environment, Task::Remove(&superfluous));
+        let (words, execution) = self.install_in(world, job, call, None)?;
         match execution.exit.success() {
             true => Ok(()),
             false => Err(Error::Installer(format!("a layer cannot be made: {words}"))),

@@ -1,15 +1,20 @@
 """Imports modules and resolves entry points, each in a fresh interpreter; runs inside the sandbox.
 
-Usage: imports.py RESULTS KIND:NAME...      (as `python -I -S`: no .pth file of the environment is read for it)
+Usage: imports.py RESULTS KIND:NAME...      (isolated and with -S: no .pth file of the environment is read for it)
 
 KIND is `module` (NAME is imported), `entry` (NAME is module:attribute, resolved) or `script` (NAME is a program of the
 environment, started with --help for at most 10 s). Appends one line for each to RESULTS, `INDEX STATUS DONE`: INDEX counts
 the arguments from 0; STATUS is the exit status, 128+n for signal n; DONE is 1 when the code went through to its end, which
 an exit status of 0 does not prove. Imports nothing that an interpreter has not loaded when it starts: this process is overhead.
+Runs on Python 2.7 as well.
 """
-import _signal
 import os
 import sys
+
+try:
+    import _signal
+except ImportError:
+    import signal as _signal
 
 IMPORT = "import importlib, os, sys; importlib.import_module(sys.argv[1]); os.write(int(sys.argv[2]), b'done')"
 RESOLVE = (
@@ -43,20 +48,12 @@ def ended(child):
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def interpreted(code, name):
-    reading, writing = os.pipe()
-    os.set_inheritable(writing, True)
-    child = start([sys.executable, "-c", code, name, str(writing)])
-    os.close(writing)
-    status = ended(child)
-    # What the code left running may hold the other end: it is not waited for.
-    os.set_blocking(reading, False)
-    try:
-        done = os.read(reading, 4) == b"done"
-    except BlockingIOError:
-        done = False
-    os.close(reading)
-    return status, done
+def interpreted(code, name, proof):
+    """Runs code that writes to the open file `proof` when it is done: to a file, since what the code left running may hold
+    the other end of a pipe."""
+    os.ftruncate(proof, 0)
+    status = ended(start([sys.executable, "-c", code, name, str(proof)]))
+    return status, os.fstat(proof).st_size == 4
 
 
 def started(name):
@@ -71,6 +68,10 @@ def started(name):
 
 def main():
     results, names = sys.argv[1], sys.argv[2:]
+    proof = os.open(results + ".done", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.unlink(results + ".done")
+    if hasattr(os, "set_inheritable"):
+        os.set_inheritable(proof, True)
     for index, kind_and_name in enumerate(names):
         kind, _, name = kind_and_name.partition(":")
         print("==> %s %s" % ({"module": "import", "entry": "resolve", "script": "start"}[kind], name))
@@ -78,7 +79,7 @@ def main():
         if kind == "script":
             status, done = started(name)
         else:
-            status, done = interpreted(IMPORT if kind == "module" else RESOLVE, name)
+            status, done = interpreted(IMPORT if kind == "module" else RESOLVE, name, proof)
         if status == 0 and not done:
             print("the interpreter exited before %s was done" % name)
         sys.stdout.flush()

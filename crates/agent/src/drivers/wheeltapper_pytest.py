@@ -1,7 +1,7 @@
 """A pytest plugin that writes what happens to each test as it happens, so that a crash keeps what ran before it.
 
 Works from pytest 3 on, under xdist (the controller writes), with reruns and subtests. One JSON object a line:
-{"event": "collected", "count": n} · {"event": "test", "id", "outcome", "seconds", "message"} · {"event": "finish", "exit", "stopped"}
+{"event": "collected", "count": n} | {"event": "test", "id", "outcome", "seconds", "message"} | {"event": "finish", "exit", "stopped"}
 outcome is passed, failed, error, skipped, xfailed, xpassed, rerun, subtest-passed or subtest-failed.
 Each line has the key that this process was given, and a number: a line that tests wrote or removed is seen.
 """
@@ -30,7 +30,11 @@ class Reporter(object):
             return
         event.update(key=KEY, writer="pytest %d" % self.process, number=self.number)
         self.number += 1
-        line = json.dumps(event) + "\n"
+        try:
+            line = json.dumps(event) + "\n"
+        except UnicodeDecodeError:
+            # Texts of Python 2 are bytes.
+            line = json.dumps(event, encoding="latin-1") + "\n"
         try:
             self.stream.write(line)
             self.stream.flush()
@@ -103,7 +107,11 @@ def message(report):
     if text and first:
         return "%s <- %s" % (one_line(text)[:250], one_line(first)[:240])
     if not text:
-        lines = [line for line in str(report.longrepr or "").splitlines() if line.strip()]
+        try:
+            told = str(report.longrepr or "")
+        except UnicodeError:
+            told = repr(report.longrepr)
+        lines = [line for line in told.splitlines() if line.strip()]
         marked = [line[1:].strip() for line in lines if line.startswith("E ")]
         text = marked[-1] if marked else (lines[-1] if lines else "")
     return one_line(text)[:500]

@@ -1,6 +1,6 @@
 """Runs a script or a module as `python` does, and writes what happens to each test that any unittest result hears of.
 
-Usage: python -m wheeltapper_script SCRIPT ARGUMENTS…      or      python -m wheeltapper_script -m MODULE ARGUMENTS…
+Usage: python -m wheeltapper_script SCRIPT ARGUMENTS...      or      python -m wheeltapper_script -m MODULE ARGUMENTS...
 
 For Django's test command, trial, zope.testrunner, nose and scripts of a package's own: all of them report to subclasses of
 unittest.TestResult, whose methods are wrapped wherever a class defines them. A test is written once however many classes hear
@@ -42,8 +42,13 @@ class Recorder(object):
             return
         event.update(key=self.key, writer="script %d" % self.process, number=self.number)
         self.number += 1
+        try:
+            line = self.dumps(event)
+        except UnicodeDecodeError:
+            # Texts of Python 2 are bytes.
+            line = self.dumps(event, encoding="latin-1")
         with self.open(REPORT, "a") as stream:
-            stream.write(self.dumps(event) + "\n")
+            stream.write(line + "\n")
 
     def begin(self):
         if not self.begun:

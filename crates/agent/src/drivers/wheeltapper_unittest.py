@@ -26,11 +26,24 @@ class Report(object):
             return
         event.update(key=self.key, writer="unittest %d" % self.process, number=self.number)
         self.number += 1
+        try:
+            line = self.dumps(event)
+        except UnicodeDecodeError:
+            # Texts of Python 2 are bytes.
+            line = self.dumps(event, encoding="latin-1")
         with self.open(REPORT, "a") as stream:
-            stream.write(self.dumps(event) + "\n")
+            stream.write(line + "\n")
 
 
 REPORTED = Report()
+
+
+def text_of(error):
+    try:
+        return str(error)
+    except Exception:
+        # Its own code fails, or it is Python 2 and the text is not ASCII.
+        return repr(error)
 
 
 class Result(unittest.TextTestResult):
@@ -40,10 +53,10 @@ class Result(unittest.TextTestResult):
     def write(self, test, outcome, error=None):
         message = ""
         if error is not None:
-            message = ("%s: %s" % (error[0].__name__, error[1])).split("\n")[0][:500]
+            message = ("%s: %s" % (error[0].__name__, text_of(error[1]))).split("\n")[0][:500]
             if type(test).__name__ in ("_FailedTest", "ModuleImportFailure"):
                 # The loader's stand-in for a module that cannot be imported: its text ends with the real error.
-                message = str(error[1]).strip().split("\n")[-1][:500] or message
+                message = text_of(error[1]).strip().split("\n")[-1][:500] or message
         REPORTED.write(event="test", id=test.id(), outcome=outcome, seconds=time.time() - self.began, message=message)
 
     began = time.time()

@@ -139,7 +139,7 @@ fn call_hooks(
             binds: Vec::new(),
             wall: cell.job.options.limits.build(),
             index: false,
-            shown: Some(&shown),
+            shown: Some(shown.into()),
         },
     )?;
     let changes = world.changes()?;

@@ -1,9 +1,11 @@
 //! Import: every module that the release ships, each in a fresh interpreter, before any test requirement arrives; then its
 //! entry points.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, ffi::OsString, path::Path};
 
-use wheeltapper_core::{Finding, Phase, Status, evidence::ImportResult, metadata::Metadata};
+use wheeltapper_core::{
+    Finding, Phase, Status, evidence::ImportResult, metadata::Metadata, next_step::missing_module,
+};
 
 use crate::{
     cell::{Cell, Step, WheelAtHand},
@@ -61,8 +63,9 @@ pub(crate) fn import(
     let world = &installation.world;
     world.write(Path::new("report/imports.py"), include_bytes!("../drivers/imports.py"), 0o644)?;
     world.write(Path::new("empty/.keep"), b"", 0o644)?;
-    let mut arguments = vec!["-I".into(), "-S".into(), root.join("report/imports.py").into()];
-    arguments.push(root.join("report/imports.txt").into());
+    let isolated = cell.job.environment.interpreter.isolation().iter().chain(&["-S"]);
+    let mut arguments: Vec<OsString> = isolated.map(Into::into).collect();
+    arguments.extend(["report/imports.py", "report/imports.txt"].map(|file| root.join(file).into()));
     arguments.extend(names.iter().map(Into::into));
     let mut execution = cell.run(
         world,
@@ -119,21 +122,13 @@ fn optional_aside(
         let header = format!("==> import {module}");
         let told = log.lines().skip_while(|line| *line != header).skip(1);
         let told = told.take_while(|line| !line.starts_with("==> "));
-        missing_modules(told).any(|missing| is_of_extra(missing, &wheel.metadata))
+        told.filter_map(missing_module).any(|missing| is_of_extra(missing, &wheel.metadata))
     };
     let aside = |(module, decides): (String, bool)| {
         let decides = decides && (passed(&module) || !optional(&module));
         (module, decides)
     };
     modules.into_iter().map(aside).collect()
-}
-
-/// The top-level modules that a traceback says are not there.
-fn missing_modules<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
-    lines.filter_map(|line| {
-        let (_, name) = line.split_once("ModuleNotFoundError: No module named '")?;
-        name.split(['.', '\'']).next()
-    })
 }
 
 /// True when a requirement of an extra is called like this module: the same, or a longer name that starts with it.
@@ -291,9 +286,6 @@ mod tests {
             "Name: a\nRequires-Dist: six\nRequires-Dist: Ibis_Framework>=2; extra == 'sql'\n\
              Requires-Dist: dask[array] (>1) ; extra == 'all'\n",
         );
-        let log = ["ModuleNotFoundError: No module named 'ibis.expr'", "KeyError: 'x'"];
-        let missing: Vec<&str> = missing_modules(log.into_iter()).collect();
-        assert_eq!(missing, ["ibis"]);
         let known = ["ibis", "dask", "six", "das", "pytest"].map(|module| is_of_extra(module, &metadata));
         assert_eq!(known, [true, true, false, false, false]);
     }

@@ -14,14 +14,12 @@ use crate::{
     agent::{Agent, site_packages},
     cell::{self, Cell, Step, WheelAtHand, shown_path},
     error::Error,
+    installer::Task,
     job::Purpose,
     phases::{consistency, fetch, stable_abi},
     prepare::Prepared,
     resolve::{LockedWheel, Question},
 };
-
-/// Files that the installer leaves on its own account.
-pub(crate) const INSTALLERS_OWN: &[&str] = &["env/.lock"];
 
 /// What the install left for later phases.
 pub(crate) struct Installation {
@@ -177,11 +175,13 @@ pub(crate) fn install_inner(
     Ok(Some((wheel, Installation { world, files, below: wheels })))
 }
 
-/// What a wheel declares that it needs to run here; the error is what is wrong with its metadata.
+/// What a wheel declares that it needs to run here, and what is in every environment of its kind; the error is what is wrong with its metadata.
 fn runtime_question(cell: &Cell<'_>, wheel: &WheelAtHand) -> Result<Question, String> {
     let (own, markers) = (&cell.job.release.project, &cell.job.environment.interpreter.markers);
     let required = wheel.metadata.runtime(own, markers, &[]).map_err(|error| error.to_string())?;
-    Ok(Question { requirements: required.iter().map(ToString::to_string).collect(), ..Question::default() })
+    let there = cell.job.environment.brings().iter().map(|project| (*project).to_owned());
+    let requirements = required.iter().map(ToString::to_string).chain(there).collect();
+    Ok(Question { requirements, ..Question::default() })
 }
 
 /// Makes ready what the release requires, itself left out, also where something that it requires requires it in turn.
@@ -207,46 +207,21 @@ fn prepare_runtime(cell: &Cell<'_>, question: &mut Question) -> Result<Prepared,
 /// Installs the wheel, and nothing else, in a new world of these layers; `None` when the installer refuses it.
 fn put(cell: &mut Cell<'_>, wheel: &WheelAtHand, layers: &[PathBuf]) -> Result<Option<World>, Error> {
     let world = cell.agent.world(cell.job, cell.slot, layers)?;
-    let root = world.root().to_path_buf();
     let shown = Agent::shown(&world, &wheel.path, Path::new("/wheels").join(&wheel.filename));
-    let uv = cell.agent.uv_bind(&world, &cell.job.environment);
-    let execution = cell.run(
-        &world,
-        Step {
-            phase: Phase::Install,
-            program: uv.target.clone().into(),
-            arguments: [
-                "pip",
-                "install",
-                "--no-deps",
-                "--no-index",
-                "--no-config",
-                "--color",
-                "never",
-                "--python",
-            ]
-            .into_iter()
-            .map(Into::into)
-            .chain([root.join("env/bin/python").into(), shown.target.clone().into()])
-            .collect(),
-            directory: root.clone(),
-            environment: cell.agent.uv_environment(&root),
-            binds: vec![shown, uv],
-            wall: cell.job.options.limits.step(),
-            index: false,
-            shown: Some(&format!("uv pip install --no-deps {}", wheel.filename)),
-        },
-    )?;
+    let task = Task::Put { wheels: std::slice::from_ref(&shown.target), compile: false };
+    let call = cell.agent.call(&world, &cell.job.environment, task).seeing([shown.clone()]);
+    let execution = cell.run(&world, Step::of_installer(Phase::Install, &world, call, cell.job))?;
     Ok(execution.exit.success().then_some(world))
 }
 
 /// The files that the install wrote, and whether any of them was another distribution's.
 fn written(cell: &mut Cell<'_>, world: &World) -> Result<BTreeSet<PathBuf>, Error> {
+    let own_files = cell.job.environment.installer.own_files();
     let changes = world.changes()?;
     let mut clashes: BTreeMap<PathBuf, ChangeKind> = BTreeMap::new();
     let mut files = BTreeSet::new();
     for change in &changes.list {
-        let installers_own = INSTALLERS_OWN.iter().any(|own| change.path == Path::new(own));
+        let installers_own = own_files.iter().any(|own| change.path == Path::new(own));
         if !change.path.starts_with("env") || change.file_type == FileType::Directory || installers_own {
             continue;
         }

@@ -85,7 +85,7 @@ fn run_plan(
             binds: Vec::new(),
             wall,
             index: false,
-            shown: Some(&plan.command.join(" ")),
+            shown: Some(plan.command.join(" ").into()),
         },
     )?;
     cell.tests_left = cell.tests_left.saturating_sub(execution.wall.saturating_sub(execution.waited));

@@ -12,7 +12,8 @@ use wheeltapper_sandbox::{ChangeKind, Changes, FileType};
 use crate::{
     cell::{self, Cell, Step, shown_path},
     error::Error,
-    phases::install::{INSTALLERS_OWN, Installation},
+    installer::Task,
+    phases::install::Installation,
 };
 
 /// The most paths that a record lists.
@@ -22,32 +23,14 @@ const MOST: usize = 200;
 pub(crate) fn uninstall(cell: &mut Cell<'_>, installation: &Installation) -> Result<(), Error> {
     cell.begin(Phase::Uninstall);
     let world = installation.world.fork()?;
-    let root = world.root().to_path_buf();
-    let name = cell.job.release.project.to_string();
-    let uv = cell.agent.uv_bind(&world, &cell.job.environment);
-    let execution = cell.run(
-        &world,
-        Step {
-            phase: Phase::Uninstall,
-            program: uv.target.clone().into(),
-            arguments: ["pip", "uninstall", "--no-config", "--color", "never", "--python"]
-                .into_iter()
-                .map(Into::into)
-                .chain([root.join("env/bin/python").into(), name.clone().into()])
-                .collect(),
-            directory: root.clone(),
-            environment: cell.agent.uv_environment(&root),
-            binds: vec![uv],
-            wall: cell.job.options.limits.step(),
-            index: false,
-            shown: Some(&format!("uv pip uninstall {name}")),
-        },
-    )?;
+    let project = [cell.job.release.project.to_string()];
+    let call = cell.agent.call(&world, &cell.job.environment, Task::Remove(&project));
+    let execution = cell.run(&world, Step::of_installer(Phase::Uninstall, &world, call, cell.job))?;
     let changes = world.changes()?;
     if !execution.exit.success() {
         cell.phase(Phase::Uninstall).status = Status::Failed;
     } else if !changes.list.iter().any(|change| is_gone(change.kind)) {
-        // uv says "not installed" and exits with status 0 for what it does not recognise.
+        // Installers say "not installed" and exit with status 0 for what it does not recognise.
         let text = "the installer removed nothing".to_owned();
         cell.fail(Phase::Uninstall, Finding::new("not-uninstallable", text, Vec::new()));
     }
@@ -75,13 +58,14 @@ fn compare(cell: &mut Cell<'_>, installation: &Installation, changes: &Changes) 
         let evidence = cell.evidence.leftovers.clone();
         cell.fail(Phase::Uninstall, Finding::new("leftover-files", text, evidence));
     }
+    let own_files = cell.job.environment.installer.own_files();
     let foreign: Vec<String> = changes
         .list
         .iter()
         .filter(|change| change.path.starts_with("env") && change.file_type != FileType::Directory)
         .filter(|change| change.kind != ChangeKind::Created && !installation.files.contains(&change.path))
         .filter(|change| !is_bytecode(&change.path))
-        .filter(|change| !INSTALLERS_OWN.iter().any(|own| change.path == Path::new(own)))
+        .filter(|change| !own_files.iter().any(|own| change.path == Path::new(own)))
         .map(|change| shown_path(&change.path))
         .take(MOST)
         .collect();

@@ -102,6 +102,15 @@ impl Proxy {
         Proxy { inner: Arc::new(Inner { client, files, options, shown, metadata, notes }) }
     }
 
+    /// A proxy of the same index that hides what was uploaded at this time or later; the earlier of two such times counts.
+    #[must_use]
+    pub fn as_of(&self, moment: Timestamp) -> Self {
+        let Inner { client, files, options, .. } = &*self.inner;
+        let moment = options.exclude_newer.map_or(moment, |limit| limit.min(moment));
+        let options = ProxyOptions { exclude_newer: Some(moment), ..options.clone() };
+        Proxy::new(client.clone(), files.clone(), options)
+    }
+
     /// The page of a project as clients of the proxy see it: local files in, newer files out. Addresses of
     /// published files are still those of the index: this is for the trusted side.
     ///
