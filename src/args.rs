@@ -19,6 +19,9 @@ pub struct Arguments {
     /// Where results, files and layers are kept [default: $XDG_DATA_HOME/wheeltapper]
     #[arg(long, global = true, value_name = "DIR", env = "WHEELTAPPER_DATA", hide_env_values = true)]
     pub data: Option<PathBuf>,
+    /// The file that defines platforms [default: $XDG_CONFIG_HOME/wheeltapper/wheeltapper.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "WHEELTAPPER_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done (a package that fails is a result, not an error) · 1 an outcome of --fail-on \
@@ -133,8 +136,81 @@ pub enum Command {
 /// What can be done with environments.
 #[derive(Debug, Subcommand)]
 pub enum EnvCommand {
-    /// Every interpreter found: version, place, and whether it can be used
-    List,
+    /// Every environment: version, place, and whether it can be used; and what platforms are built
+    List {
+        /// Also the platforms that are only defined.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Define a platform in wheeltapper.toml, or add packages to one
+    #[command(after_help = ENV_EXAMPLES)]
+    Add(AddArguments),
+    /// Make the root file systems of platforms, and ask the interpreters in them what they are
+    Build {
+        /// Platforms, or environments of theirs [default: those that are built of an older definition]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Also those that are built already: a suite may have newer packages
+        #[arg(long)]
+        again: bool,
+    },
+    /// Try a platform: its interpreters, a C extension, the limits
+    Check {
+        /// Platforms, or environments of theirs [default: all that are built]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Remove what was built of platforms; their definitions stay
+    Remove {
+        /// Platforms, or environments of theirs.
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+    },
+    /// What a platform is made of, and what was built of it
+    Show {
+        /// The platform, or an environment of it.
+        name: String,
+        /// In what it differs: another platform, or the manifest of another machine's
+        #[arg(long, value_name = "NAME|FILE")]
+        diff: Option<String>,
+    },
+}
+
+const ENV_EXAMPLES: &str = "Examples:
+  wheeltapper env add mine --debian trixie --package libgeos-dev
+  wheeltapper env add old --tarball ./rootfs.tar.gz --interpreter-inside /opt/python2.4/bin/python
+  wheeltapper env add debian13 --package libgeos-dev    what a release lacks, added to one that ships
+  wheeltapper env add fast --interpreter /opt/python/bin/python3";
+
+/// Arguments of `env add`.
+#[derive(Debug, Args)]
+pub struct AddArguments {
+    /// The platform's name: lowercase letters, digits, hyphens
+    pub name: String,
+    /// A suite of Debian or Ubuntu, by its code name
+    #[arg(long, value_name = "SUITE", group = "source")]
+    pub debian: Option<String>,
+    /// A root file system in a .tar, .tar.gz, .tar.zst or .tar.xz
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub tarball: Option<PathBuf>,
+    /// An image of a registry
+    #[arg(long, value_name = "REFERENCE", group = "source")]
+    pub image: Option<String>,
+    /// An interpreter of this machine
+    #[arg(long, value_name = "PATH", group = "source")]
+    pub interpreter: Option<PathBuf>,
+    /// For which machine: i386, amd64, arm64
+    #[arg(long, value_name = "NAME")]
+    pub architecture: Option<String>,
+    /// A Debian package to install in it
+    #[arg(long = "package", value_name = "NAME")]
+    pub packages: Vec<String>,
+    /// An interpreter in it, by name or absolute path [default: whatever is found]
+    #[arg(long = "interpreter-inside", value_name = "NAME")]
+    pub interpreters: Vec<String>,
+    /// Without the libraries that common packages build with
+    #[arg(long)]
+    pub minimal: bool,
 }
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -345,10 +421,10 @@ impl std::str::FromStr for Period {
 /// Which environments.
 #[derive(Debug, Clone, Default, Args)]
 pub struct EnvironmentArguments {
-    /// Environments by name, or `all`
+    /// Environments by name, or `all`: every one of this machine, and of every platform that is built
     #[arg(long = "env", value_name = "NAME", value_delimiter = ',')]
     pub names: Vec<String>,
-    /// Python versions, by prefix: 3.13 or 3.13.0 [default: every one found that its makers still support]
+    /// Python versions of this machine, by prefix: 3.13 or 3.13.0 [default: every one found that its makers still support]
     #[arg(long, value_name = "VERSION", value_delimiter = ',')]
     pub python: Vec<String>,
     /// An interpreter, any build, tapped as it stands

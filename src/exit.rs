@@ -90,6 +90,22 @@ impl From<wheeltapper_agent::Error> for Failure {
     }
 }
 
+impl From<wheeltapper_platforms::Error> for Failure {
+    fn from(error: wheeltapper_platforms::Error) -> Self {
+        use wheeltapper_platforms::Error;
+        let exit = match &error {
+            Error::Definition { .. }
+            | Error::Unknown { .. }
+            | Error::Archive(_)
+            | Error::Tool { .. }
+            | Error::Busy { .. } => Exit::Input,
+            Error::Sandbox(_) => Exit::Sandbox,
+            Error::File { .. } => Exit::Farm,
+        };
+        Failure { exit, message: error.to_string(), hint: error.hint() }
+    }
+}
+
 impl From<wheeltapper_coordinator::Error> for Failure {
     fn from(error: wheeltapper_coordinator::Error) -> Self {
         use wheeltapper_coordinator::Error;

@@ -14,7 +14,6 @@ use jiff::Timestamp;
 use tokio::runtime::{Handle, Runtime};
 use wheeltapper_agent::{
     Agent, HostEnvironment, Index, Installer, LAYERS_LIMIT, Layers, Resolver,
-    environment::{Platform, environments},
     interpreter::{self, Found},
 };
 use wheeltapper_core::{Limits, Popularity, environment::Containment};
@@ -30,6 +29,7 @@ use crate::{
     args::{EnvironmentArguments, InstallWith, LimitArguments, SandboxArguments},
     exit::{Exit, Failure},
     paths::Paths,
+    platforms::Platforms,
     view,
 };
 
@@ -39,8 +39,10 @@ pub struct Farm {
     pub runtime: Runtime,
     /// Brings reports home.
     pub agent: Arc<Agent>,
-    /// The environments of this host.
+    /// The environments of this machine.
     pub environments: Vec<Arc<HostEnvironment>>,
+    /// The platforms that are defined, and those that were built.
+    pub platforms: Platforms,
     /// Results.
     pub store: Store,
     /// When the run began.
@@ -109,15 +111,21 @@ impl Farm {
         let cancel = Cancel::new()?;
         stop_on_interrupt(&runtime, cancel.clone());
         let handle = runtime.handle().clone();
+        let platforms = Platforms::open(paths)?;
         let found = interpreter::discover(&Paths::places(&options.interpreters));
         let files = Files::open(&paths.data, FilesOptions::default())?;
         let (uv, client) = handle.block_on(installer_and_index(paths, &files, &found))?;
+        let uv_inside = match platforms.built.is_empty() {
+            true => uv.clone(),
+            false => handle.block_on(uv.anywhere(&paths.data, &client, &files))?,
+        };
         let local = options.local.iter().map(|path| LocalFile::read(path)).collect::<Result<_, _>>()?;
         let proxy_options =
             ProxyOptions { exclude_newer: options.exclude_newer, local, ..ProxyOptions::default() };
         let proxy = Proxy::new(client.clone(), files.clone(), proxy_options);
         let (serving, address) = serve_resolver(&handle, &proxy)?;
-        let environments = environments(&found, &Platform::of_host(), &uv.version, &host.containment());
+        let uvs = [&uv, &uv_inside].map(|uv| uv.version.as_str());
+        let environments = platforms.environments(&found, uvs, &host.containment());
         let work = wheeltapper_agent::Work::open(&paths.runtime().join("work"))?;
         let started = Timestamp::now();
         let run = format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), std::process::id());
@@ -125,7 +133,7 @@ impl Farm {
             host: Arc::new(host),
             index: Index { handle: handle.clone(), client, files, proxy },
             resolver: Resolver::new(paths.data.join("uv-cache"), address),
-            uv_inside: uv.path.clone(),
+            uv_inside: uv_inside.path,
             uv: uv.path,
             popularity: options.popularity.clone(),
             layers: Layers::open(&paths.data.join("layers"), LAYERS_LIMIT)?,
@@ -140,6 +148,7 @@ impl Farm {
             runtime,
             agent: Arc::new(agent),
             environments: environments.into_iter().map(Arc::new).collect(),
+            platforms,
             store,
             started,
             _serving: serving,
@@ -153,7 +162,11 @@ impl Farm {
         let today = self.started.strftime("%Y-%m-%d").to_string();
         for name in arguments.names.iter().filter(|name| *name != "all") {
             if !all.iter().any(|environment| environment.is_called(name)) {
-                return Err(none(format!("no environment is called `{name}`")));
+                let error = none(format!("no environment is called `{name}`"));
+                return Err(match self.platforms.not_built(name) {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                });
             }
         }
         for path in &arguments.interpreter {
@@ -166,7 +179,7 @@ impl Farm {
             }
         }
         for prefix in &arguments.python {
-            if !all.iter().any(|environment| is_of_version(environment, prefix)) {
+            if !all.iter().any(|one| one.root.is_none() && is_of_version(one, prefix)) {
                 return Err(none(format!("no Python {prefix} was found")));
             }
         }
@@ -174,10 +187,12 @@ impl Farm {
             !arguments.names.is_empty() || !arguments.python.is_empty() || !arguments.interpreter.is_empty();
         let wanted = |environment: &HostEnvironment| {
             if !named {
-                return environment.interpreter.supported_until().is_none_or(|until| until >= today.as_str());
+                return environment.root.is_none()
+                    && environment.interpreter.supported_until().is_none_or(|until| until >= today.as_str());
             }
             arguments.names.iter().any(|wanted| wanted == "all" || *wanted == environment.shown.name)
-                || arguments.python.iter().any(|prefix| is_of_version(environment, prefix))
+                || environment.root.is_none()
+                    && arguments.python.iter().any(|prefix| is_of_version(environment, prefix))
                 || (environment.source == "given" && !arguments.interpreter.is_empty())
         };
         let with_pip = |environment: &HostEnvironment| {
@@ -248,8 +263,10 @@ pub struct Reading {
     pub layers: Layers,
     /// A folder for temporary files.
     pub work: wheeltapper_agent::Work,
-    /// The environments of this host, oldest Python first.
+    /// The environments of this machine: those of root file systems, then the host's, each oldest Python first.
     pub environments: Vec<HostEnvironment>,
+    /// What they stand on stays as long as this.
+    _platforms: Platforms,
 }
 
 impl Reading {
@@ -257,6 +274,7 @@ impl Reading {
     pub fn open(paths: &Paths) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let handle = runtime.handle().clone();
+        let platforms = Platforms::open(paths)?;
         let found = interpreter::discover(&Paths::places(&[]));
         let surroundings = Surroundings::of_process();
         let executables: Vec<PathBuf> = found
@@ -275,7 +293,8 @@ impl Reading {
             index: Index { handle, client, files, proxy },
             layers: Layers::open(&paths.data.join("layers"), LAYERS_LIMIT)?,
             work: wheeltapper_agent::Work::open(&paths.runtime().join("work"))?,
-            environments: environments(&found, &Platform::of_host(), "", &Containment::default()),
+            environments: platforms.environments(&found, ["", ""], &Containment::default()),
+            _platforms: platforms,
             runtime,
         })
     }

@@ -5,6 +5,7 @@ mod commands;
 mod exit;
 mod farm;
 mod paths;
+mod platforms;
 mod view;
 
 use std::process::ExitCode;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(arguments: Arguments) -> Result<Exit, Failure> {
-    let paths = || paths::Paths::find(arguments.data.as_deref());
+    let paths = || paths::Paths::find(arguments.data.as_deref(), arguments.config.as_deref());
     match arguments.command {
         Command::Run(run) => commands::run::run(&paths()?, &run),
         Command::Show { project } => commands::show::show(&paths()?, &project),

@@ -12,11 +12,14 @@ use crate::exit::{Exit, Failure};
 pub struct Paths {
     /// Results, files, layers.
     pub data: PathBuf,
+    /// The user's definitions of platforms; need not be there.
+    pub definitions: PathBuf,
 }
 
 impl Paths {
     /// The data folder: as given, else `$XDG_DATA_HOME/wheeltapper`, else `~/.local/share/wheeltapper`.
-    pub fn find(given: Option<&Path>) -> Result<Self, Failure> {
+    /// The definitions: as given, else `wheeltapper/wheeltapper.toml` in `$XDG_CONFIG_HOME` or `~/.config`.
+    pub fn find(given: Option<&Path>, definitions: Option<&Path>) -> Result<Self, Failure> {
         let data = match given {
             Some(path) => std::path::absolute(path)
                 .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))?,
@@ -33,15 +36,18 @@ impl Paths {
             Failure::new(Exit::Input, format!("the data folder {} cannot be made: {error}", data.display()))
                 .hint("name another with --data DIR")
         })?;
-        Ok(Paths { data })
+        let definitions = match (definitions, configuration()) {
+            (Some(path), _) => std::path::absolute(path)
+                .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))?,
+            (None, Some(folder)) => folder.join("wheeltapper.toml"),
+            (None, None) => data.join("wheeltapper.toml"),
+        };
+        Ok(Paths { data, definitions })
     }
 
     /// The user's folder of overrides, when there is one.
     pub fn recipes() -> Option<PathBuf> {
-        let configuration = variable("XDG_CONFIG_HOME")
-            .filter(|path| path.is_absolute())
-            .or_else(|| Some(variable("HOME")?.join(".config")))?;
-        Some(configuration.join("wheeltapper/recipes")).filter(|folder| folder.is_dir())
+        configuration().map(|folder| folder.join("recipes")).filter(|folder| folder.is_dir())
     }
 
     /// A folder for what lives as long as a run.
@@ -62,6 +68,14 @@ impl Paths {
             given: given.to_vec(),
         }
     }
+}
+
+/// The user's folder of configuration.
+fn configuration() -> Option<PathBuf> {
+    variable("XDG_CONFIG_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| Some(variable("HOME")?.join(".config")))
+        .map(|folder| folder.join("wheeltapper"))
 }
 
 fn variable(name: &str) -> Option<PathBuf> {

@@ -116,7 +116,8 @@ fn line(name: &'static str, status: CheckStatus, detail: String, remedy: Option<
     Check { name, status, detail, remedy }
 }
 
-fn print(check: &Check) -> Result<(), Failure> {
+/// Prints one line of what was tried, and what would allow what is refused.
+pub(super) fn print(check: &Check) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let word = match check.status {
         CheckStatus::Ok => "✓ ok",

@@ -99,18 +99,23 @@ impl Platform {
     }
 }
 
-/// Names the usable interpreters, each with its usual installer; `uv` is the version of the one that there is. Where several share a minor version, the first found on `PATH` (else the first) has the
+/// The names of environments that are taken.
+#[derive(Debug, Default)]
+pub struct Names(BTreeMap<String, usize>);
+
+/// Names the usable interpreters, each with its usual installer; `uv` is the version of the one that there is. Where several
+/// share a minor version, the first found on `PATH` (else the first) has the
 /// short name; the others carry where they were found, then a number.
 pub fn environments(
     found: &[Found],
     platform: &Platform,
     uv: &str,
     limits: &Containment,
+    names: &mut Names,
 ) -> Vec<HostEnvironment> {
     let mut usable: Vec<(&Found, &Interpreter)> =
         found.iter().filter_map(|found| Some((found, found.interpreter.as_ref().ok()?))).collect();
     usable.sort_by_key(|(found, python)| (python.minor(), found.source != "PATH", python.version.clone()));
-    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
     usable
         .into_iter()
         .map(|(found, interpreter)| {
@@ -120,22 +125,24 @@ pub fn environments(
                 (None, machine, _) => format!("-{machine}"),
             };
             let plain = format!("{}{arch}-{}", platform.short, interpreter.tag());
-            let name = free_name(&mut taken, &plain, found.source);
+            let name = names.free(&plain, found.source);
             host_environment(name, interpreter, found.source, platform, uv, limits)
         })
         .collect()
 }
 
-fn free_name(taken: &mut BTreeMap<String, usize>, plain: &str, source: &str) -> String {
-    for candidate in [plain.to_owned(), format!("{plain}-{}", source.to_ascii_lowercase())] {
-        if !taken.contains_key(&candidate) {
-            taken.insert(candidate.clone(), 1);
-            return candidate;
+impl Names {
+    fn free(&mut self, plain: &str, source: &str) -> String {
+        for candidate in [plain.to_owned(), format!("{plain}-{}", source.to_ascii_lowercase())] {
+            if !self.0.contains_key(&candidate) {
+                self.0.insert(candidate.clone(), 1);
+                return candidate;
+            }
         }
+        let count = self.0.entry(format!("{plain}-{}", source.to_ascii_lowercase())).or_default();
+        *count += 1;
+        format!("{plain}-{}-{count}", source.to_ascii_lowercase())
     }
-    let count = taken.entry(format!("{plain}-{}", source.to_ascii_lowercase())).or_default();
-    *count += 1;
-    format!("{plain}-{}-{count}", source.to_ascii_lowercase())
 }
 
 fn host_environment(
@@ -245,10 +252,10 @@ mod tests {
 
     #[test]
     fn interpreters_that_share_a_minor_version_get_names_of_their_own() {
-        let mut taken = BTreeMap::new();
+        let mut taken = Names::default();
         let names: Vec<String> = ["PATH", "pyenv", "pyenv", "pyenv"]
             .into_iter()
-            .map(|source| free_name(&mut taken, "debian12-cp311", source))
+            .map(|source| taken.free("debian12-cp311", source))
             .collect();
         assert_eq!(
             names,

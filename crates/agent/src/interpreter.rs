@@ -218,7 +218,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// `python3`, `python3.13`, `python3.13t`, `pypy3.11` and the like; not `python3-config`.
-fn is_python_name(path: &Path) -> bool {
+pub fn is_python_name(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
     let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
     version.is_some_and(|version| {

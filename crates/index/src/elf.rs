@@ -32,6 +32,25 @@ impl Layout {
     }
 }
 
+/// `PT_INTERP`, the segment that names a program's loader (System V ABI, chapter 5).
+const LOADER: u64 = 3;
+
+/// True when a program's first bytes (some 4 KiB) name no loader: it wants no library of the system it runs on.
+pub fn is_static(beginning: &[u8]) -> bool {
+    let segments = || {
+        let wide = *beginning.get(4)? == 2;
+        let layout = Layout { wide, little: *beginning.get(5)? == 1 };
+        let table = layout.word(beginning, 0x1c, 0x20)?;
+        let at = if wide { 0x36 } else { 0x2a };
+        let size = usize::try_from(layout.number(beginning, at, 2)?).ok()?;
+        let count = usize::try_from(layout.number(beginning, at + 2, 2)?).ok()?;
+        (0..count)
+            .map(|index| layout.number(beginning, table.checked_add(index.checked_mul(size)?)?, 4))
+            .collect::<Option<Vec<u64>>>()
+    };
+    beginning.starts_with(b"\x7fELF") && segments().is_some_and(|kinds| !kinds.contains(&LOADER))
+}
+
 /// The names of undefined dynamic symbols, in the order of the table; `None` where the bytes are no ELF file that has a
 /// sound table of them.
 pub fn undefined_symbols(file: &[u8]) -> Option<Vec<&str>> {

@@ -3,14 +3,14 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use wheeltapper_core::{ProjectName, Version};
 
-use crate::{Client, Error, File, Files, Limits, Result, Surroundings, Wheel, process};
+use crate::{Client, Error, File, Files, Limits, Result, Surroundings, Wheel, elf::is_static, process};
 
 /// The uv that is fetched where none fits.
 pub const PINNED_UV: &str = "0.13.9";
@@ -45,9 +45,31 @@ impl Uv {
                 return Some(Uv { from: format!("PATH ({})", folder.display()), path, version });
             }
         }
+        Uv::fetched(data).await
+    }
+
+    /// The pinned one, where an earlier run has fetched it.
+    async fn fetched(data: &Path) -> Option<Uv> {
         let path = private_folder(data).join(program());
         let version = version_of(&path).await.filter(|version| version == PINNED_UV)?;
         Some(Uv { path, version, from: "fetched before".to_owned() })
+    }
+
+    /// A uv for systems that are not this one: this very one where it wants no library, else the pinned one.
+    ///
+    /// # Errors
+    /// As [`Uv::fetch`].
+    pub async fn anywhere(&self, data: &Path, client: &Client, files: &Files) -> Result<Uv> {
+        let mut beginning = Vec::new();
+        let program = fs::File::open(&self.path).map_err(Error::io("open", &self.path))?;
+        program.take(4096).read_to_end(&mut beginning).map_err(Error::io("read", &self.path))?;
+        if is_static(&beginning) {
+            return Ok(self.clone());
+        }
+        match Uv::fetched(data).await {
+            Some(uv) => Ok(uv),
+            None => Uv::fetch(data, client, files).await,
+        }
     }
 
     /// A fitting uv: found, else fetched as its wheel, else installed by a pip of one of these Pythons.

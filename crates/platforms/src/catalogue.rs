@@ -30,13 +30,17 @@ impl Catalogue {
     /// # Errors
     /// When the file cannot be read, or holds what is not understood.
     pub fn read(file: &Path) -> Result<Catalogue, Error> {
+        match std::fs::read_to_string(file) {
+            Ok(text) => Catalogue::of(&text, file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Catalogue::of("", file),
+            Err(error) => Err(Error::file(file)(error)),
+        }
+    }
+
+    /// The same with this text for the user's file.
+    pub(crate) fn of(text: &str, file: &Path) -> Result<Catalogue, Error> {
         let shipped = shipped()?;
-        let own = match std::fs::read_to_string(file) {
-            Ok(text) => read(&text, &file.display().to_string(), &shipped)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(Error::file(file)(error)),
-        };
-        let mut definitions = own;
+        let mut definitions = read(text, &file.display().to_string(), &shipped)?;
         for known in shipped {
             if !definitions.iter().any(|own| own.name == known.name) {
                 definitions.push(known);
@@ -57,8 +61,12 @@ impl Catalogue {
     /// [`Error::Unknown`] with the nearest names.
     pub fn find(&self, name: &str) -> Result<&Definition, Error> {
         let platform = name.rsplit_once('-').map_or("", |(platform, _)| platform);
-        let named = |wanted: &str| self.definitions.iter().find(|known| known.name == wanted);
-        named(name).or_else(|| named(platform)).ok_or_else(|| Error::Unknown {
+        self.exactly(name).or_else(|error| self.exactly(platform).map_err(|_| error))
+    }
+
+    /// The platform of this very name.
+    pub(crate) fn exactly(&self, name: &str) -> Result<&Definition, Error> {
+        self.definitions.iter().find(|known| known.name == name).ok_or_else(|| Error::Unknown {
             name: name.to_owned(),
             near: nearest(name, self.definitions.iter().map(|known| known.name.as_str())),
         })

@@ -1,9 +1,10 @@
 //! What a platform is made of, as `wheeltapper.toml` says it. Reading only: nothing is looked up and nothing is made.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
+use wheeltapper_core::Sha256;
 
 use crate::error::Error;
 
@@ -26,6 +27,28 @@ pub struct Definition {
     pub tried: Option<String>,
     /// Who defined it.
     pub origin: Origin,
+}
+
+impl Definition {
+    /// True for one that the user wrote down.
+    pub(crate) fn is_users(&self) -> bool {
+        matches!(self.origin, Origin::File(..))
+    }
+
+    /// Digest of all that its image is made of.
+    pub fn digest(&self) -> Sha256 {
+        let Definition {
+            name: _,
+            source,
+            interpreters,
+            packages,
+            minimal,
+            installer: _,
+            tried: _,
+            origin: _,
+        } = self;
+        Sha256::of(format!("{source:?} {interpreters:?} {packages:?} {minimal}").as_bytes())
+    }
 }
 
 /// Where a root file system comes from.
@@ -62,6 +85,27 @@ pub enum Source {
         /// `windows`, `macos` or `emscripten`.
         system: String,
     },
+}
+
+impl fmt::Display for Source {
+    /// In a few words, for people: `debian trixie (i386)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let machine = |architecture: &Architecture| match architecture {
+            Architecture::Native => String::new(),
+            other => format!(" ({})", other.debian()),
+        };
+        match self {
+            Source::Host { interpreter } => write!(f, "{}", interpreter.display()),
+            Source::Debian { suite, mirror: _, architecture } => {
+                write!(f, "debian {suite}{}", machine(architecture))
+            }
+            Source::Tarball { path } => write!(f, "tarball {}", path.display()),
+            Source::Image { reference, architecture } => {
+                write!(f, "image {reference}{}", machine(architecture))
+            }
+            Source::Elsewhere { system } => f.write_str(system),
+        }
+    }
 }
 
 /// A machine, as Debian calls it.

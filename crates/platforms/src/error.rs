@@ -25,6 +25,26 @@ pub enum Error {
         /// The names there are that come nearest.
         near: Vec<String>,
     },
+    /// An archive that holds no root file system, or what none has.
+    #[error("{0}")]
+    Archive(String),
+    /// What a platform is made of, or what makes it, does not do.
+    #[error("{message}")]
+    Tool {
+        /// What is wrong.
+        message: String,
+        /// The way out.
+        hint: Option<String>,
+    },
+    /// Another process builds it.
+    #[error("{name} is being built by another process")]
+    Busy {
+        /// The platform.
+        name: String,
+    },
+    /// The sandbox refuses.
+    #[error("sandbox: {0}")]
+    Sandbox(#[from] wheeltapper_sandbox::Error),
     /// The machine's own files.
     #[error("{path}: {source}")]
     File {
@@ -44,8 +64,19 @@ impl Error {
                 Some("`wheeltapper env list --all` lists them".to_owned())
             }
             Error::Unknown { near, .. } => Some(format!("did you mean {}?", near.join(" or "))),
+            Error::Tool { hint, .. } => hint.clone(),
+            Error::Archive(_) => {
+                Some("nothing of it was kept; a root file system's archive is wanted".to_owned())
+            }
+            Error::Busy { .. } => Some("wait for it, and run the same command again".to_owned()),
+            Error::Sandbox(error) => error.hint().map(str::to_owned),
             Error::File { .. } => None,
         }
+    }
+
+    /// The error of a folder for what is not finished.
+    pub(crate) fn work(error: wheeltapper_agent::Error) -> Error {
+        Error::Tool { message: error.to_string(), hint: None }
     }
 
     pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error {

@@ -3,10 +3,25 @@
 //! A *platform* is a root file system, or the host itself, with interpreters in it; an *environment* is a platform with one
 //! of its interpreters, and is called `<platform>-<interpreter>`: `debian13-cp313`, `debian13-i386-cp313`, `debian13-pp311`.
 
+mod add;
+mod archive;
+mod build;
 mod catalogue;
+mod check;
+mod debian;
 mod definition;
 mod error;
+mod images;
+mod inside;
+mod machine;
+mod manifest;
+mod tree;
 
+pub use add::{Addition, add};
+pub use build::{Unpacked, finish, unpack};
 pub use catalogue::{Catalogue, default_file};
+pub use check::check;
 pub use definition::{Architecture, Definition, Origin, Source};
 pub use error::Error;
+pub use images::{Building, Built, Images, Inside, Lease};
+pub use manifest::{Difference, differences};

@@ -14,6 +14,7 @@ use std::{
 
 use crate::{Error, Result};
 
+pub use self::tar::{Record, RecordKind, records};
 pub(crate) use self::zip::open_zip;
 
 /// Seconds since 1970 of the earliest time that a file keeps, a day into 1980: zip archives, and so wheels, hold none
@@ -114,6 +115,11 @@ pub fn wheel(archive: &Path, into: &Path, limits: &Limits) -> Result<Unpacked> {
     tree.finish(false)
 }
 
+/// A name out of an archive, as it may be shown.
+fn shown(raw: &[u8]) -> String {
+    String::from_utf8_lossy(raw).escape_debug().take(200).collect()
+}
+
 pub(crate) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -207,8 +213,7 @@ impl Tree {
     }
 
     fn fault_at(&self, raw: &[u8], reason: &str) -> Error {
-        let shown: String = String::from_utf8_lossy(raw).escape_debug().take(200).collect();
-        self.fault(format!("`{shown}` {reason}"))
+        self.fault(format!("`{}` {reason}", shown(raw)))
     }
 
     /// Checks a path and cleans it of `.` and doubled slashes. Empty: the target folder itself.

@@ -1,0 +1,95 @@
+//! The platforms of this machine: what is defined, what was built of it, and the environments that they make together with
+//! the interpreters of the host.
+
+use wheeltapper_agent::{
+    HostEnvironment,
+    environment::{Names, Platform, environments},
+    interpreter::{self, Found},
+};
+use wheeltapper_core::environment::Containment;
+use wheeltapper_platforms::{Built, Catalogue, Images, Lease, Source};
+
+use crate::{exit::Failure, paths::Paths, view};
+
+/// What is defined, and what was built of it.
+#[derive(Debug)]
+pub struct Platforms {
+    /// What is defined.
+    pub catalogue: Catalogue,
+    /// What was built. None of it is removed while this lives.
+    pub built: Vec<(Built, Lease)>,
+}
+
+impl Platforms {
+    /// Reads the user's definitions, and takes hold of what was built.
+    pub fn open(paths: &Paths) -> Result<Self, Failure> {
+        let catalogue = Catalogue::read(&paths.definitions)?;
+        let images = Images::open(&paths.data)?;
+        let mut built = Vec::new();
+        for name in images.names()? {
+            match images
+                .built(&name)
+                .and_then(|one| one.map(|one| Ok((images.lease(&one)?, one))).transpose())
+            {
+                Ok(one) => built.extend(one.map(|(lease, built)| (built, lease))),
+                Err(error) => view::remark(&format!("{name} is left out: {}", Failure::from(error))),
+            }
+        }
+        Ok(Platforms { catalogue, built })
+    }
+
+    /// All environments: those of root file systems, then those of the host; `uvs` are the versions of uv for the host and for the
+    /// others. Where the host's own have the name of one that was built, they also say where they were found.
+    pub fn environments(
+        &self,
+        found: &[Found],
+        uvs: [&str; 2],
+        limits: &Containment,
+    ) -> Vec<HostEnvironment> {
+        let [on_host, inside] = uvs;
+        let mut names = Names::default();
+        let mut all = Vec::new();
+        for (built, lease) in &self.built {
+            let platform = built.platform(lease);
+            all.extend(environments(&built.found(), &platform, inside, limits, &mut names));
+        }
+        let host = Platform::of_host();
+        for definition in self.catalogue.all() {
+            if let Source::Host { interpreter: path } = &definition.source {
+                let answer = interpreter::ask(path);
+                let found = [Found { path: path.clone(), source: "defined", interpreter: answer }];
+                let platform = Platform { short: definition.name.clone(), ..host.clone() };
+                all.extend(environments(&found, &platform, on_host, limits, &mut names));
+            }
+        }
+        all.extend(environments(found, &host, on_host, limits, &mut names));
+        all
+    }
+
+    /// What is to be done about an environment that is not there, where its platform is defined.
+    pub fn not_built(&self, name: &str) -> Option<String> {
+        let definition = self.catalogue.find(name).ok()?;
+        let built = self.built.iter().find(|(built, _)| built.name == definition.name);
+        Some(match built {
+            None => format!("`wheeltapper env build {}` makes it", definition.name),
+            Some((built, _)) => {
+                let inside: Vec<String> = built
+                    .interpreters
+                    .iter()
+                    .filter_map(|inside| {
+                        Some(format!("{}-{}", built.name, inside.answer.as_ref().ok()?.tag()))
+                    })
+                    .collect();
+                format!("{} has {}", built.name, inside.join(", "))
+            }
+        })
+    }
+
+    /// Those that were built of another definition than stands now.
+    pub fn stale(&self) -> impl Iterator<Item = &Built> {
+        self.built.iter().map(|(built, _)| built).filter(|built| {
+            let now = self.catalogue.all().iter().find(|definition| definition.name == built.name);
+            now.is_some_and(|definition| definition.digest() != built.definition)
+        })
+    }
+}
