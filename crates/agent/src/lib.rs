@@ -39,5 +39,5 @@ pub use resolve::{Asked, LockedWheel, Question, Resolution, Resolver};
 pub use source::Source;
 pub use turns::Turns;
 pub use usable::is_sdist;
-pub use wheeltapper_recipe::{RECIPE_VERSION, Recipes};
+pub use wheeltapper_recipe::{MemoryTree, RECIPE_VERSION, Recipes, identity};
 pub use work::Work;

@@ -6,6 +6,7 @@ use std::{
     process::Command,
 };
 
+use wheeltapper_agent::MemoryTree;
 use wheeltapper_core::{ProjectName, Version};
 
 use crate::error::Error;
@@ -31,33 +32,24 @@ pub(crate) fn pack(checkout: &Path, folder: &Path) -> Result<(PathBuf, Identity)
     Ok((archive, identity))
 }
 
-/// Name and version from `pyproject.toml` or `setup.cfg`.
+/// Name and version as the checkout's own files state them.
 fn identity(checkout: &Path) -> Result<Identity, Error> {
-    let read = |name: &str| std::fs::read_to_string(checkout.join(name)).ok();
-    let pyproject: Option<toml::Table> = read("pyproject.toml").and_then(|text| toml::from_str(&text).ok());
-    let table = |path: &[&str]| {
-        let start = pyproject.as_ref()?;
-        let (first, rest) = path.split_first()?;
-        rest.iter().try_fold(start.get(*first)?, |value, key| value.get(*key))
-    };
-    let setup_cfg = read("setup.cfg").unwrap_or_default();
-    let configured = |key: &str| {
-        let section = setup_cfg.split("[metadata]").nth(1)?.split("\n[").next()?;
-        let line = section.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='))?;
-        Some(line.trim().to_owned()).filter(|value| !value.contains(':'))
-    };
-    let text = |path: &[&str]| table(path).and_then(|value| value.as_str()).map(str::to_owned);
-    let name = text(&["project", "name"])
-        .or_else(|| text(&["tool", "poetry", "name"]))
-        .or_else(|| configured("name"));
-    let version = text(&["project", "version"])
-        .or_else(|| text(&["tool", "poetry", "version"]))
-        .or_else(|| configured("version"));
-    let project = name.and_then(|name| name.parse().ok()).ok_or_else(|| Error::User {
-        message: format!("{}: neither pyproject.toml nor setup.cfg names the project", checkout.display()),
+    let tree =
+        ["pyproject.toml", "setup.cfg", "setup.py"].into_iter().fold(MemoryTree::new(), |tree, name| {
+            match std::fs::read(checkout.join(name)) {
+                Ok(contents) => tree.with(name, contents),
+                Err(_) => tree,
+            }
+        });
+    let stated = wheeltapper_agent::identity(&tree);
+    let project = stated.name.and_then(|name| name.parse().ok()).ok_or_else(|| Error::User {
+        message: format!(
+            "{}: neither pyproject.toml, setup.cfg nor setup.py names the project in so many words",
+            checkout.display()
+        ),
         hint: Some("build an sdist first (`python -m build --sdist`), and tap that file".to_owned()),
     })?;
-    Ok(Identity { project, version: version.and_then(|version| version.parse().ok()) })
+    Ok(Identity { project, version: stated.version.and_then(|version| version.parse().ok()) })
 }
 
 fn write(checkout: &Path, archive: &Path, top: &str) -> io::Result<()> {
@@ -156,6 +148,9 @@ mod tests {
         put("setup.cfg", "[metadata]\nname = My.Pkg\nversion = attr: my.version\n[options]\n");
         let dynamic = identity(folder.path()).unwrap();
         assert_eq!((dynamic.project.as_str(), dynamic.version), ("my-pkg", None));
+        put("setup.py", "setup(name='other', version='0.9')");
+        let completed = identity(folder.path()).unwrap();
+        assert_eq!((completed.project.as_str(), completed.version), ("other", "0.9".parse().ok()));
         put("pyproject.toml", "[project]\nname = 'x'\nversion = '1.2'\n");
         let (archive, identity) = pack(folder.path(), folder.path()).unwrap();
         assert_eq!(identity.version.unwrap().to_string(), "1.2");

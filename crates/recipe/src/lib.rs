@@ -9,6 +9,7 @@ mod absent;
 mod decide;
 mod declared;
 mod given;
+mod identity;
 mod ini;
 mod invocation;
 mod knowledge;
@@ -32,6 +33,7 @@ use std::collections::BTreeMap;
 use wheeltapper_core::{ProjectName, Reason, TestPlan, Version};
 
 pub use declared::setup::{UnreadableRequirement, unreadable_requirement};
+pub use identity::{Identity, identity};
 pub use overrides::{Author, Override, Problem, Recipes, Skip, Wishes, wishes};
 pub use tree::{MemoryTree, SourceTree, TreeFile};
 pub use unbuilt::{Unbuilt, unbuilt};

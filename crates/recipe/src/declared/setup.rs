@@ -80,7 +80,7 @@ fn is_unreadable(text: &str) -> bool {
 }
 
 /// The lines of a list that is given to `setup()`, and where.
-fn keyword(source: &str, body: &[Stmt], wanted: &str) -> Option<(Vec<String>, u32)> {
+pub(crate) fn keyword(source: &str, body: &[Stmt], wanted: &str) -> Option<(Vec<String>, u32)> {
     struct Setup<'a>(Option<&'a ExprCall>);
     impl<'a> Visitor<'a> for Setup<'a> {
         fn visit_expr(&mut self, expr: &'a Expr) {
