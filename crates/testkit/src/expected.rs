@@ -38,6 +38,9 @@ pub struct Expected {
     /// Ids of findings that some phase must have.
     #[serde(default)]
     pub findings: Vec<String>,
+    /// Ids of findings that no phase may have.
+    #[serde(default)]
+    pub no_findings: Vec<String>,
     /// Limits to run it with. Without them the default ones do.
     pub limits: Option<ExpectedLimits>,
     /// Programs without which it cannot come out so.
@@ -190,6 +193,9 @@ impl Expected {
             if !findings.iter().any(|found| *found == id) {
                 found.0.push(format!("findings: `{id}` is missing among {findings:?}"));
             }
+        }
+        for id in self.no_findings.iter().filter(|id| findings.iter().any(|found| *found == *id)) {
+            found.0.push(format!("findings: `{id}` is there, and must not be"));
         }
         found.0
     }
