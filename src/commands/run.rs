@@ -218,9 +218,12 @@ fn cells(
         Target::Local(_) => None,
     });
     farm.runtime.block_on(catalog.read_ahead(named, || farm.agent.cancel.is_cancelled()))?;
+    // What passes on a newer interpreter tells of what fails on an older one.
+    let mut newest_first: Vec<&Arc<HostEnvironment>> = environments.iter().collect();
+    newest_first.sort_by(|one, other| other.interpreter.version.cmp(&one.interpreter.version));
     let mut cells = Vec::new();
     for (target, must_exist) in targets {
-        for environment in environments {
+        for environment in &newest_first {
             if farm.agent.cancel.is_cancelled() {
                 return Ok(cells);
             }

@@ -131,6 +131,7 @@ pub fn blank_evidence(job: &Job) -> Evidence {
         tests: None,
         leftovers: Vec::new(),
         attempts: Vec::new(),
+        elsewhere: None,
         fix: None,
         foreign_writes: Vec::new(),
         tried_plans: Vec::new(),

@@ -22,6 +22,7 @@ mod resolve;
 mod skeleton;
 mod source;
 mod stand_in;
+mod thinning;
 mod trial;
 mod turns;
 mod usable;

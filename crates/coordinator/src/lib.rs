@@ -3,6 +3,7 @@
 
 mod catalog;
 mod checkout;
+mod comparing;
 pub mod cycle;
 mod error;
 mod fingerprint;

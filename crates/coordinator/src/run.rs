@@ -1,7 +1,7 @@
 //! A run: cells are handed to slots, results are stored as each settles. One stream of events, any number of reporters.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -239,9 +239,9 @@ pub(crate) fn following(cell: Cell, record: &Record) -> Option<Cell> {
 
 /// What settles single cells: the same for a run and for a cycle.
 pub(crate) struct Runner {
-    handle: Handle,
+    pub(crate) handle: Handle,
     agent: Arc<Agent>,
-    store: Store,
+    pub(crate) store: Store,
     options: RunOptions,
     events: mpsc::Sender<Event>,
     failed: Mutex<Option<Error>>,
@@ -470,6 +470,9 @@ impl Runner {
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.into());
             return Vec::new();
         }
+        if let Err(error) = self.judge_older(&record) {
+            let _ = self.events.send(Event::Lost(None, format!("{shown}: {error}")));
+        }
         let next = following(cell, &record);
         let _ = self.events.send(Event::Settled(Some(slot), Box::new(record)));
         if next.is_some() {
@@ -487,12 +490,14 @@ impl Runner {
         started: Timestamp,
         wall_s: f64,
     ) -> Record {
-        let texts: std::collections::BTreeMap<Phase, String> = report
+        let texts: BTreeMap<Phase, String> = report
             .logs
             .iter()
             .map(|(phase, log)| (*phase, String::from_utf8_lossy(log).into_owned()))
             .collect();
-        let verdict: Verdict = classify(&report.evidence, &texts);
+        let mut evidence = report.evidence.clone();
+        evidence.elsewhere = self.elsewhere(&evidence);
+        let verdict: Verdict = classify(&evidence, &texts);
         let index_answers = report
             .asked
             .iter()
@@ -502,7 +507,6 @@ impl Runner {
                 IndexAnswer { project: project.clone(), digest }
             })
             .collect();
-        let mut evidence = report.evidence.clone();
         let id = self.id(job, &request);
         for (phase, report) in &mut evidence.phases {
             report.log = texts.contains_key(phase).then(|| format!("{id}/{phase}"));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     contact::Contact,
     digest::Sha256,
+    elsewhere::Elsewhere,
     environment::Environment,
     fix::Fix,
     next_step::TestAttempt,
@@ -136,6 +137,9 @@ pub struct Evidence {
     /// Further runs of the tests, made to tell the cause.
     #[serde(default)]
     pub attempts: Vec<TestAttempt>,
+    /// Another cell in which the tests pass that failed here.
+    #[serde(default)]
+    pub elsewhere: Option<Elsewhere>,
     /// A change of one line with which it works, when one was found.
     #[serde(default)]
     pub fix: Option<Fix>,

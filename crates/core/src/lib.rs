@@ -15,6 +15,7 @@ pub mod contact;
 pub mod cycle;
 pub mod difference;
 pub mod digest;
+pub mod elsewhere;
 pub mod environment;
 pub mod evidence;
 pub mod fix;

@@ -44,6 +44,52 @@ pub(crate) fn providers(module: &str) -> &'static [&'static str] {
     PROVIDERS.get(module).map_or(&[], Vec::as_slice)
 }
 
+/// True for a top-level module that many projects share.
+pub(crate) fn is_namespace(module: &str) -> bool {
+    SHARED.contains(&module)
+}
+
+/// Modules that many projects share: what follows one of them names the project.
+const SHARED: &[&str] = &[
+    "airflow",
+    "airflow.providers",
+    "aws",
+    "azure",
+    "azure.ai",
+    "azure.communication",
+    "azure.data",
+    "azure.keyvault",
+    "azure.mgmt",
+    "azure.storage",
+    "backports",
+    "collective",
+    "google",
+    "google.cloud",
+    "jaraco",
+    "keyrings",
+    "opentelemetry",
+    "opentelemetry.exporter",
+    "opentelemetry.instrumentation",
+    "plone",
+    "repoze",
+    "ruamel",
+    "sphinxcontrib",
+    "zope",
+];
+
+/// The part of an imported module's name that tells which project it comes from: the top, and of a namespace one more. `names` are
+/// those that are taken from it.
+pub(crate) fn portion(module: &str, names: &[String]) -> String {
+    let mut parts = module.split('.').chain(names.first().map(String::as_str));
+    let mut portion = parts.next().unwrap_or_default().to_owned();
+    while is_namespace(&portion)
+        && let Some(part) = parts.next()
+    {
+        portion = format!("{portion}.{part}");
+    }
+    portion
+}
+
 /// What implies a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Implies {

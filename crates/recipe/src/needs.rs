@@ -9,11 +9,11 @@ use crate::{
     About, Ignored, InferredRequirement, Origin,
     declared::{Declaration, Declared, Tier},
     invocation::Tool,
-    knowledge::{Implies, is_stdlib, plugin, providers},
+    knowledge::{Implies, is_namespace, is_stdlib, plugin, portion, providers},
     pytest_config::{PytestConfig, default_patterns, matches},
     python::facts::top,
     requirement::{List, Placed, Specifier, specifier, without_pin},
-    survey::{Survey, TestFile},
+    survey::{Survey, TestFile, is_under},
     tools::{ALTERNATIVES, DEVELOPMENT_TOOLS},
     tree::file_name,
 };
@@ -316,10 +316,10 @@ fn is_imported(basis: &Basis, project: &ProjectName) -> bool {
         .survey
         .all()
         .flat_map(|file| file.facts.imports.iter().chain(&file.facts.late))
-        .any(|import| provides(project, top(&import.module)))
+        .any(|import| provides(project, &portion(&import.module, &import.names)))
 }
 
-/// True when a project of this name is known, or by its name likely, to provide a top-level module.
+/// True when a project of this name is known, or by its name likely, to provide a module, as [`portion`] has it.
 fn provides(project: &ProjectName, module: &str) -> bool {
     let project = project.as_str();
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_', '.'], "");
@@ -330,30 +330,13 @@ fn provides(project: &ProjectName, module: &str) -> bool {
         || name.strip_suffix("python").is_some_and(|rest| rest == wanted)
         || name.strip_prefix("py").or_else(|| name.strip_suffix("py")).is_some_and(|rest| rest == wanted)
         || (project == "pytest" && matches!(module, "_pytest" | "py" | "pluggy" | "iniconfig" | "packaging"))
-        || (wanted.len() > 3
-            && project.split('-').next().is_some_and(|first| first == wanted)
-            && is_namespace(module))
 }
 
-/// Names that many projects share.
-fn is_namespace(module: &str) -> bool {
-    matches!(
-        module,
-        "zope"
-            | "google"
-            | "azure"
-            | "backports"
-            | "jaraco"
-            | "sphinxcontrib"
-            | "plone"
-            | "aws"
-            | "opentelemetry"
-            | "ruamel"
-            | "keyrings"
-            | "repoze"
-            | "collective"
-            | "airflow"
-    )
+/// True when the release installs this part of a namespace.
+fn installs(basis: &Basis, portion: &str) -> bool {
+    let path = portion.replace('.', "/");
+    basis.about.installed_files.iter().any(|file| is_under(file.trim_end_matches(".py"), &path))
+        || basis.about.import_names.iter().any(|own| is_under(&own.replace('.', "/"), &path))
 }
 
 /// Plugins that fixtures and markers in the sources need.
@@ -413,7 +396,7 @@ fn imported(basis: &Basis, needs: &mut Needs) {
         .chain(basis.about.installed_files.iter().filter_map(|path| path.split(['/', '.']).next()))
         .chain(basis.survey.local_modules.iter().map(String::as_str))
         .collect();
-    let mut wanted: BTreeMap<&str, (&TestFile, &str, u32)> = BTreeMap::new();
+    let mut wanted: BTreeMap<String, (&TestFile, u32)> = BTreeMap::new();
     let files = files(basis);
     // A suite that does without a module in one place does so in others.
     let dispensable: BTreeSet<&str> =
@@ -429,27 +412,29 @@ fn imported(basis: &Basis, needs: &mut Needs) {
             {
                 continue;
             }
-            if own.contains(module) && !is_namespace(module) {
-                continue;
+            let portion = portion(&import.module, &import.names);
+            let is_own = if is_namespace(module) { installs(basis, &portion) } else { own.contains(module) };
+            if !is_own {
+                wanted.entry(portion).or_insert((file, import.line));
             }
-            wanted.entry(module).or_insert((file, &import.module, import.line));
         }
     }
     let named = basis.config.map(|config| (config, config.warning_modules())).into_iter();
-    let named: Vec<(&str, &str, &str, u32)> = named
+    let named: Vec<(String, &str, u32)> = named
         .flat_map(|(config, modules)| {
             let line =
                 config.keys.iter().find(|key| key.0 == "filterwarnings").map_or(config.line, |key| key.2);
-            modules.into_iter().map(move |dotted| (top(dotted), config.file.as_str(), dotted, line))
+            let named =
+                modules.into_iter().filter(|dotted| !is_stdlib(top(dotted)) && top(dotted) != "pytest");
+            let others = named.filter(|dotted| !own.contains(top(dotted)));
+            others.map(move |dotted| (portion(dotted, &[]), config.file.as_str(), line)).collect::<Vec<_>>()
         })
-        .filter(|(module, ..)| !is_stdlib(module) && *module != "pytest" && !own.contains(module))
         .collect();
-    let imports =
-        wanted.into_iter().map(|(module, (file, dotted, line))| (module, file.path.as_str(), dotted, line));
-    for (module, file, dotted, line) in named.into_iter().chain(imports).take(60) {
-        if needs.projects.iter().any(|project| provides(project, module))
-            || (is_namespace(module) && own.contains(module))
-        {
+    let imports = wanted.into_iter().map(|(module, (file, line))| (module, file.path.as_str(), line));
+    for (module, file, line) in named.into_iter().chain(imports).take(60) {
+        let module = module.as_str();
+        let says_nothing = is_namespace(module) && providers(module).is_empty();
+        if says_nothing || needs.projects.iter().any(|project| provides(project, module)) {
             continue;
         }
         let because = format!("{file}:{line} imports {module}");
@@ -472,15 +457,8 @@ fn imported(basis: &Basis, needs: &mut Needs) {
             ));
             continue;
         }
-        let project = match providers(module).first() {
-            Some(project) => Some((*project).to_owned()),
-            // A namespace's top says nothing; its second level usually names the project.
-            None if is_namespace(module) => {
-                dotted.split('.').nth(1).map(|second| format!("{module}-{second}"))
-            }
-            None => Some(module.to_owned()),
-        };
-        let Some(project) = project.and_then(|project| project.parse::<ProjectName>().ok()) else { continue };
+        let project = providers(module).first().map_or_else(|| module.replace('.', "-"), ToString::to_string);
+        let Ok(project) = project.parse::<ProjectName>() else { continue };
         if project == *basis.about.project || !needs.projects.insert(project.clone()) {
             continue;
         }

@@ -498,3 +498,37 @@ fn a_suite_that_puts_its_directory_first_runs_beside_the_source() {
     assert!(release(&files).native().command().contains("(test) "));
     assert!(!release(&files).command().contains("(test) "));
 }
+
+#[test]
+fn a_part_of_a_namespace_names_its_project() {
+    let test = "import ns_own\nfrom opentelemetry import trace\nfrom opentelemetry.sdk.trace import x\nfrom google.cloud import storage\n\
+                import azure.mgmt.web, google.protobuf.message\ndef test_a(): pass\n";
+    let plans = release(&[SRC, ("tests/test_a.py", test)]).plans();
+    let mut found = plans.plans[0].requirements.clone();
+    found.retain(|one| one != "ns-own");
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "azure-mgmt-web",
+            "google-cloud-storage",
+            "opentelemetry-api",
+            "opentelemetry-sdk",
+            "protobuf",
+            "pytest"
+        ]
+    );
+}
+
+#[test]
+fn folders_that_want_a_system_are_left_out_beside_unit_tests() {
+    let unit = ("tests/unit/test_a.py", PYTEST);
+    let files = [SRC, unit, ("tests/system/test_b.py", PYTEST), ("tests/part/system/test_c.py", PYTEST)];
+    let plan = release(&files).first();
+    assert_eq!(plan.command.join(" "), "pytest tests --ignore=tests/part/system --ignore=tests/system");
+    assert_eq!((plan.expected_tests, plan.deselected.len()), (Some(2), 2));
+    let alone = [SRC, ("tests/system/test_b.py", PYTEST)];
+    assert_eq!(release(&alone).command(), "source-tree: pytest tests");
+    let configured = [SRC, ("pytest.ini", "[pytest]\n"), unit, ("tests/system/test_b.py", PYTEST)];
+    assert_eq!(release(&configured).command(), "source-tree: pytest");
+}

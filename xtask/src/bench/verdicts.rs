@@ -108,7 +108,10 @@ fn compare(options: &Verdicts) -> Result<bool, String> {
     let program = target.join("debug/wheeltapper");
     let data = options.data.clone().unwrap_or_else(|| target.join("bench/data"));
     let mut pythons: Vec<&str> = sample.iter().map(|row| row["python"].as_str()).collect();
-    pythons.sort_unstable();
+    // The newest first: what passes there tells of what fails on an older one.
+    pythons.sort_by_key(|python| {
+        std::cmp::Reverse(python.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>())
+    });
     pythons.dedup();
     let mut answers: BTreeMap<Key, Row> = BTreeMap::new();
     let mut missing: BTreeMap<&str, String> = BTreeMap::new();

@@ -17,8 +17,8 @@ use crate::{
     job::Purpose,
     phases::{
         install::{Installation, install_inner},
+        requirements::test_layers,
         running::run_once,
-        test::test_layers,
     },
     resolve::LockedWheel,
     source::Source,

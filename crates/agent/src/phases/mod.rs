@@ -7,6 +7,7 @@ pub(crate) mod fairly;
 pub(crate) mod fetch;
 pub(crate) mod import;
 pub(crate) mod install;
+pub(crate) mod requirements;
 pub(crate) mod running;
 mod stable_abi;
 pub(crate) mod test;

@@ -17,15 +17,13 @@ use crate::{
     cell::{self, Cell, WheelAtHand},
     error::Error,
     events::Events,
-    job::Purpose,
     phases::{
         again::{FirstRun, run_again},
         fairly::run_fairly,
         install::Installation,
+        requirements::installed,
     },
-    prepare::Prepared,
     recipe::{self, Installs},
-    resolve::{LockedWheel, Question},
     source::Source,
 };
 
@@ -59,13 +57,15 @@ pub(crate) fn test(
     let stage = Stage { source, wheel, installation };
     let (mut held, mut unstarted) = (None::<Box<Ran>>, Vec::new());
     for (number, plan) in plans.plans.iter().enumerate() {
-        let Some(after) = next_plan(cell, plan, held.as_deref(), !unstarted.is_empty()) else { continue };
+        let Some(after) = next_plan(cell, plan, held.as_deref(), unstarted.last()) else { continue };
         if number > 0 {
             cell.note(Phase::Test, &format!("--- {after}; plan {} of {}", number + 1, plans.plans.len()));
         }
         // What an alternative leaves out of a suite that could not start would be left out of the verdict.
         let least = if unstarted.is_empty() { 0 } else { plans.expected_tests / 2 };
-        match attempt(cell, &stage, plan, least)? {
+        let next = plans.plans.get(number + 1);
+        let is_last_of_its_kind = !next.is_some_and(|next| is_as_whole(next, plan));
+        match attempt(cell, &stage, plan, least, is_last_of_its_kind)? {
             Attempt::Ran(ran) if ran.is_enough => {
                 held = Some(ran);
                 break;
@@ -96,10 +96,10 @@ pub(crate) fn test(
 }
 
 /// What every plan is tried on.
-struct Stage<'a> {
-    source: &'a Source,
-    wheel: &'a WheelAtHand,
-    installation: &'a Installation,
+pub(super) struct Stage<'a> {
+    pub source: &'a Source,
+    pub wheel: &'a WheelAtHand,
+    pub installation: &'a Installation,
 }
 
 enum Attempt {
@@ -191,17 +191,34 @@ fn next_plan(
     cell: &Cell<'_>,
     plan: &TestPlan,
     held: Option<&Ran>,
-    another_failed: bool,
+    failed: Option<&Unstarted>,
 ) -> Option<&'static str> {
-    if cell.tests_left.is_zero() {
+    // Less of a list that was installed does not start what the whole list did not start.
+    let installed = failed.filter(|last| last.reason != Reason::TestRequirementsConflict);
+    let is_less = installed
+        .and_then(|last| last.plan.as_ref())
+        .is_some_and(|last| is_same_run(last, plan) && plan.requirements.len() < last.requirements.len());
+    if cell.tests_left.is_zero() || is_less {
         return None;
     }
     match held {
         Some(held) => (plan.expected_tests.unwrap_or(0) > held.collected)
             .then_some("that plan ran far fewer tests than the sources hold"),
-        None if another_failed => Some("that plan could not run"),
+        None if failed.is_some() => Some("that plan could not run"),
         None => Some("the first plan"),
     }
+}
+
+/// True for the same command in the same place, whatever is installed for it.
+fn is_same_run(one: &TestPlan, other: &TestPlan) -> bool {
+    one.command == other.command && one.directory == other.directory && one.working == other.working
+}
+
+/// True for a plan that asks for as much as another, in other versions.
+fn is_as_whole(one: &TestPlan, other: &TestPlan) -> bool {
+    is_same_run(one, other)
+        && one.requirements.len() == other.requirements.len()
+        && one.extras == other.extras
 }
 
 /// Settles on a run: the evidence is as it left it, and further runs may tell the cause.
@@ -270,9 +287,15 @@ fn plans(cell: &Cell<'_>, source: &Source, wheel: &WheelAtHand) -> Plans {
     recipe::plans(source, project, version, &installs, environment, popularity, &cell.job.overrides)
 }
 
-/// Tries a plan, and notes what became of it.
-fn attempt(cell: &mut Cell<'_>, stage: &Stage<'_>, plan: &TestPlan, least: u64) -> Result<Attempt, Error> {
-    cell.evidence.test_plan = Some(plan.clone());
+/// Tries a plan, and notes what became of it. Where it may be thinned, a requirement that stands in the way of the others does
+/// not end it.
+fn attempt(
+    cell: &mut Cell<'_>,
+    stage: &Stage<'_>,
+    plan: &TestPlan,
+    least: u64,
+    may_thin: bool,
+) -> Result<Attempt, Error> {
     cell.evidence.tests = None;
     // What an earlier plan used is used; what it ran into is not this one's.
     let before = cell.phase(Phase::Test);
@@ -294,7 +317,10 @@ fn attempt(cell: &mut Cell<'_>, stage: &Stage<'_>, plan: &TestPlan, least: u64) 
         expected_tests: plan.expected_tests,
         wall_s: 0.0,
     };
-    let layers = match test_layers(cell, stage.installation, stage.wheel, plan)? {
+    let (plan, layers) = installed(cell, stage, plan, may_thin)?;
+    let plan = &plan;
+    cell.evidence.test_plan = Some(plan.clone());
+    let layers = match layers {
         Ok(layers) => layers,
         Err(words) => {
             let first = words.lines().find(|line| line.contains("Because")).unwrap_or("no solution").trim();
@@ -353,45 +379,6 @@ fn is_enough(plan: &TestPlan, collected: u64, execution: &Execution, tests: Opti
     let cut = execution.limit.is_some() || matches!(execution.exit, Exit::Signal(_));
     let broken = tests.is_some_and(|tests| tests.errors > 0);
     cut || broken || plan.expected_tests.is_none_or(|expected| collected >= expected / 2)
-}
-
-/// What the tests need on top of these runtime requirements.
-fn test_question(cell: &Cell<'_>, wheel: &WheelAtHand, plan: &TestPlan, below: &[LockedWheel]) -> Question {
-    let own = &cell.job.release.project;
-    let extras: Vec<_> = plan.extras.iter().filter_map(|extra| extra.parse().ok()).collect();
-    let markers = &cell.job.environment.interpreter.markers;
-    let of_extras = wheel.metadata.runtime(own, markers, &extras).unwrap_or_default();
-    let mut requirements = plan.requirements.clone();
-    requirements.extend(of_extras.iter().map(ToString::to_string));
-    let pins = below.iter().map(|wheel| format!("{}=={}", wheel.project, wheel.version));
-    let constraints = pins.chain([format!("{own}=={}", cell.version)]).collect();
-    Question { requirements, constraints, ..Question::default() }
-}
-
-/// The layers of the tests' requirements on top of the runtime's versions, or the resolver's words.
-pub(crate) fn test_layers(
-    cell: &mut Cell<'_>,
-    installation: &Installation,
-    wheel: &WheelAtHand,
-    plan: &TestPlan,
-) -> Result<Result<Vec<PathBuf>, String>, Error> {
-    let own = &cell.job.release.project;
-    let question = test_question(cell, wheel, plan, &installation.below);
-    cell.evidence.installed.retain(|installed| installed.purpose != "test");
-    let below: Vec<_> =
-        installation.below.iter().map(|wheel| wheel.project.clone()).chain([own.clone()]).collect();
-    match cell.prepare(Purpose::Test, &below, &question)? {
-        Prepared::Ready { layers, wheels } => {
-            let beside: Vec<_> = wheels.into_iter().filter(|wheel| !below.contains(&wheel.project)).collect();
-            cell.installed(&beside, Purpose::Test);
-            // The first layers are the environment's own, which lie below already.
-            Ok(Ok(layers.into_iter().skip(cell.agent.base_layers(cell.job, cell.slot)?.len()).collect()))
-        }
-        Prepared::Impossible { words, limit } => {
-            cell.impossible(Phase::Test, &question, &words, limit);
-            Ok(Err(words))
-        }
-    }
 }
 
 /// Says in the phase how a run ended; the error is why no test ran.

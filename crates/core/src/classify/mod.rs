@@ -15,6 +15,7 @@ mod traceback;
 
 use crate::{
     cause::{Blame, Cause, CauseId, Confidence, EvidenceLine},
+    elsewhere::compared,
     evidence::{Evidence, Logs},
     next_step::sharpened,
     outcome::{Outcome, Reason},
@@ -125,7 +126,8 @@ fn cause(evidence: &Evidence, phase: Phase, report: &PhaseReport, log: &str) -> 
         .or_else(|| resolver::cause_of(evidence, phase, &excerpt))
         .or_else(|| text::cause_of(evidence, phase, &excerpt))
         .unwrap_or_else(|| text::unknown(phase, report.exit, &excerpt));
-    excused(evidence, report, sharpened(evidence, found.in_phase(phase, lines)))
+    let cause = sharpened(evidence, found.in_phase(phase, lines));
+    excused(evidence, report, compared(evidence, cause))
 }
 
 /// The part of a log that tells of the failure: of imports the first module's that decides and failed, of tests the first run's.

@@ -2,6 +2,7 @@
 //! `pytest` and `unittest` draft the two common runners, `ways` what the maintainers wrote down themselves.
 
 mod directory;
+mod left_out;
 mod other;
 mod overridden;
 mod pytest;
@@ -242,6 +243,7 @@ impl Case<'_> {
         let tool = drafts.first().filter(|draft| draft.written.is_none()).map(|draft| draft.tool);
         for mut draft in drafts {
             if draft.tool == Tool::Pytest && draft.written.is_none() {
+                self.without_system(&mut draft);
                 self.without_network(&mut draft);
             }
             let preferred = draft.preferred.as_deref();

@@ -123,6 +123,7 @@ fn settled(project: &str, version: &str, environment: &str, python: &str, outcom
             tests: None,
             leftovers: Vec::new(),
             attempts: Vec::new(),
+            elsewhere: None,
             fix: None,
             foreign_writes: Vec::new(),
             tried_plans: Vec::new(),

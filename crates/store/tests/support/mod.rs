@@ -71,6 +71,7 @@ pub fn record(id: &str, project: &str, environment: &str, outcome: Outcome, seco
             tests: None,
             leftovers: Vec::new(),
             attempts: Vec::new(),
+            elsewhere: None,
             fix: None,
             foreign_writes: Vec::new(),
             tried_plans: Vec::new(),
