@@ -126,6 +126,19 @@ pub enum Command {
         #[command(flatten)]
         sandbox: SandboxArguments,
     },
+    /// Pack cells and every file that they need, for a machine elsewhere: an archive on standard output
+    Export(Box<crate::commands::elsewhere::ExportArguments>),
+    /// Work that came from elsewhere
+    Agent {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: crate::commands::elsewhere::AgentCommand,
+    },
+    /// Take home what `agent run` made of exported jobs
+    Import {
+        /// What `agent run` wrote.
+        results: PathBuf,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell.

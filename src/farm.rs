@@ -60,6 +60,8 @@ pub struct FarmOptions {
     pub exclude_newer: Option<Timestamp>,
     /// Sdists and wheels that the index is to show as if they had been published.
     pub local: Vec<PathBuf>,
+    /// Those files are all there is: no index is asked.
+    pub closed: bool,
     /// Slots.
     pub jobs: usize,
     /// Which projects are well known.
@@ -114,14 +116,18 @@ impl Farm {
         let platforms = Platforms::open(paths)?;
         let found = interpreter::discover(&Paths::places(&options.interpreters));
         let files = Files::open(&paths.data, FilesOptions::default())?;
-        let (uv, client) = handle.block_on(installer_and_index(paths, &files, &found))?;
+        let local: Vec<LocalFile> =
+            options.local.iter().map(|path| LocalFile::read(path)).collect::<Result<_, _>>()?;
+        let (uv, client) = match options.closed {
+            true => handle.block_on(given_installer(paths, &local))?,
+            false => handle.block_on(installer_and_index(paths, &files, &found))?,
+        };
         let uv_inside = match platforms.built.is_empty() {
             true => uv.clone(),
             false => handle.block_on(uv.anywhere(&paths.data, &client, &files))?,
         };
-        let local = options.local.iter().map(|path| LocalFile::read(path)).collect::<Result<_, _>>()?;
-        let proxy_options =
-            ProxyOptions { exclude_newer: options.exclude_newer, local, ..ProxyOptions::default() };
+        let (exclude_newer, closed) = (options.exclude_newer, options.closed);
+        let proxy_options = ProxyOptions { exclude_newer, local, closed, ..ProxyOptions::default() };
         let proxy = Proxy::new(client.clone(), files.clone(), proxy_options);
         let (serving, address) = serve_resolver(&handle, &proxy)?;
         let uvs = [&uv, &uv_inside].map(|uv| uv.version.as_str());
@@ -300,6 +306,28 @@ impl Reading {
     }
 }
 
+/// What asks which files satisfy requirements, on the trusted side.
+pub struct Resolving {
+    /// The uv that it runs.
+    pub uv: Uv,
+    /// The resolver.
+    pub resolver: Resolver,
+    /// Serves its index; the index is gone with it.
+    _serving: wheeltapper_index::Serving,
+}
+
+impl Reading {
+    /// Makes ready to resolve; fetches the installer where there is none.
+    pub fn resolving(&self, paths: &Paths) -> Result<Resolving, Failure> {
+        let Index { handle, client, files, proxy } = &self.index;
+        let surroundings = Surroundings::of_process();
+        let uv = handle.block_on(Uv::provide(&surroundings, &paths.data, client, files, &[]))?;
+        let (serving, address) = serve_resolver(handle, proxy)?;
+        let resolver = Resolver::new(paths.data.join("uv-cache"), address);
+        Ok(Resolving { uv, resolver, _serving: serving })
+    }
+}
+
 /// The installer, and the index that it, pip, or a library that knows the default says is to be used.
 async fn installer_and_index(paths: &Paths, files: &Files, found: &[Found]) -> Result<(Uv, Client), Failure> {
     let surroundings = Surroundings::of_process();
@@ -318,6 +346,18 @@ async fn installer_and_index(paths: &Paths, files: &Files, found: &[Found]) -> R
         }
     };
     Ok((uv, client))
+}
+
+/// The installer out of the files that were given, and an index that has nothing beside them.
+async fn given_installer(paths: &Paths, given: &[LocalFile]) -> Result<(Uv, Client), Failure> {
+    let client = Client::new(Configuration::default(), ClientOptions::default())?;
+    if let Some(here) = Uv::find(&Surroundings::of_process(), &paths.data).await {
+        return Ok((here, client));
+    }
+    let wheel = given.iter().find(|file| file.distribution.project().as_str() == "uv");
+    let none = || Failure::new(Exit::Input, "neither this machine nor the jobs have a uv");
+    let wheel = wheel.ok_or_else(none)?;
+    Ok((Uv::unpack(&paths.data, &wheel.path, &wheel.filename).await?, client))
 }
 
 /// The proxy on this host's loopback, for the trusted resolver.

@@ -62,6 +62,9 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Gc(gc) => commands::gc::gc(&paths()?, &gc),
         Command::Report { out } => commands::report::report(&paths()?, &out),
         Command::Doctor { sandbox } => commands::doctor::doctor(&paths()?, &sandbox),
+        Command::Export(export) => commands::elsewhere::export(&paths()?, &export),
+        Command::Agent { command } => commands::elsewhere::agent(&paths()?, &command),
+        Command::Import { results } => commands::elsewhere::import(&paths()?, &results),
         Command::Completions { shell } => commands::completions::completions(shell),
     }
 }

@@ -55,6 +55,11 @@ impl Paths {
         self.data.join("runtime")
     }
 
+    /// What was exported from here, by its digest: results that come home must answer it.
+    pub fn exports(&self) -> PathBuf {
+        self.data.join("exports")
+    }
+
     /// Where interpreters are looked for.
     pub fn places(given: &[PathBuf]) -> Places {
         let home = variable("HOME");

@@ -5,6 +5,7 @@ pub mod clusters;
 pub mod completions;
 pub mod cycle;
 pub mod doctor;
+pub mod elsewhere;
 pub mod env;
 pub mod explain;
 pub mod gc;

@@ -37,6 +37,7 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
         interpreters: arguments.environments.interpreter.clone(),
         exclude_newer,
         local: local_files(&targets),
+        closed: false,
         jobs,
         popularity: popularity.clone(),
     };

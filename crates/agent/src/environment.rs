@@ -79,6 +79,12 @@ impl Platform {
         Platform { short: name.to_owned(), long, digest: contents, root: Some(root) }
     }
 
+    /// A system of which only the name is known.
+    pub(crate) fn elsewhere(name: &str) -> Platform {
+        let digest = Sha256::of_parts(["elsewhere", name]);
+        Platform { short: name.to_owned(), long: name.to_owned(), digest, root: None }
+    }
+
     fn parse(os_release: &str, packages: &str) -> Platform {
         let value = |key: &str| {
             os_release
@@ -126,7 +132,7 @@ pub fn environments(
             };
             let plain = format!("{}{arch}-{}", platform.short, interpreter.tag());
             let name = names.free(&plain, found.source);
-            host_environment(name, interpreter, found.source, platform, uv, limits)
+            named(name, interpreter, found.source, platform, uv, limits)
         })
         .collect()
 }
@@ -145,7 +151,8 @@ impl Names {
     }
 }
 
-fn host_environment(
+/// The environment of an interpreter, under this name.
+pub(crate) fn named(
     name: String,
     interpreter: &Interpreter,
     source: &'static str,

@@ -10,7 +10,11 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use wheeltapper_core::{Sha256, Version, pep508_rs::MarkerEnvironment, wheel};
+use wheeltapper_core::{
+    Sha256, Version,
+    pep508_rs::MarkerEnvironment,
+    wheel::{self, System},
+};
 
 /// What an interpreter says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,10 +87,13 @@ impl Interpreter {
         };
         let number =
             |part: usize| self.libc.1.split('.').nth(part).and_then(|text| text.parse().ok()).unwrap_or(0);
-        let libc = match self.libc.0.as_str() {
-            "glibc" => Some(("glibc", number(0), number(1))),
-            "musl" => Some(("musl", number(0), number(1))),
-            _ => None,
+        let system = match (self.markers.sys_platform(), self.libc.0.as_str()) {
+            ("win32", _) => System::Windows,
+            // Darwin counts from 20 where macOS counts from 11.
+            ("darwin", _) => System::MacOs(self.darwin().saturating_sub(9)),
+            (_, "glibc") => System::Glibc(number(1)),
+            (_, "musl") => System::Musl(number(0), number(1)),
+            _ => System::Linux,
         };
         let arch = if self.bits == 32 && self.machine == "x86_64" { "i686" } else { &self.machine };
         wheel::supported_tags(&wheel::Interpreter {
@@ -94,8 +101,13 @@ impl Interpreter {
             version: (major, minor),
             abi: &abi,
             arch,
-            libc,
+            system,
         })
+    }
+
+    fn darwin(&self) -> u32 {
+        let release = self.markers.platform_release();
+        release.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
     }
 
     /// Until when its makers support it, as an ISO date; `None` when this program does not know.

@@ -5,10 +5,12 @@
 
 mod agent;
 mod cell;
+mod closure;
 mod compare;
 pub mod environment;
 mod error;
 mod events;
+mod foreign;
 mod index;
 mod installer;
 pub mod interpreter;
@@ -30,13 +32,14 @@ mod work;
 
 pub use agent::Agent;
 pub use cell::blank_evidence;
+pub use closure::{Still, closure};
 pub use environment::HostEnvironment;
 pub use error::Error;
 pub use index::{Fetched, Index};
 pub use installer::Installer;
 pub use job::{Job, Origin, Release, Replay, Report};
 pub use layers::{LAYERS_LIMIT, Layers};
-pub use resolve::{Asked, LockedWheel, Question, Resolution, Resolver};
+pub use resolve::{Asked, LockedWheel, Python, Question, Resolution, Resolver};
 pub use source::Source;
 pub use turns::Turns;
 pub use usable::is_sdist;

@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     installer::Task,
     job::{Job, Purpose},
-    resolve::{Asked, LockedWheel, Question, Resolution},
+    resolve::{Asked, LockedWheel, Python, Question, Resolution},
     usable,
 };
 
@@ -58,7 +58,8 @@ impl Agent {
                 Resolution::Locked(wheels.to_vec())
             }
             None if job.environment.installer.resolves_outside() => {
-                let asked = Asked { uv: self.uv(&job.environment), python: self.asked_of(job, slot)? };
+                let python = Python::Here(self.asked_of(job, slot)?);
+                let asked = Asked { uv: self.uv(&job.environment), python };
                 self.resolver.resolve(&job.environment, &asked, question)?
             }
             None => return self.prepare_inside(job, slot, base, below, question),

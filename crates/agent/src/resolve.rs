@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     io::Write as _,
     path::PathBuf,
     process::{Command, Stdio},
@@ -55,8 +56,28 @@ pub struct Question {
 pub struct Asked<'a> {
     /// The uv.
     pub uv: &'a std::path::Path,
-    /// The interpreter that it asks what it is, or what stands in for it.
-    pub python: PathBuf,
+    /// Which interpreter the answer is for.
+    pub python: Python,
+}
+
+/// How the resolver knows what the interpreter is.
+#[derive(Debug, Clone)]
+pub enum Python {
+    /// It asks the interpreter, or what stands in for it.
+    Here(PathBuf),
+    /// It is told: a platform as uv calls it, and a version.
+    Elsewhere(String, String),
+}
+
+impl Python {
+    fn arguments(&self) -> Vec<OsString> {
+        match self {
+            Python::Here(path) => vec!["--python".into(), path.into()],
+            Python::Elsewhere(platform, version) => {
+                vec!["--python-platform".into(), platform.into(), "--python-version".into(), version.into()]
+            }
+        }
+    }
 }
 
 /// One answer, being asked for while the lock is held.
@@ -192,8 +213,7 @@ impl Resolver {
                 "--quiet",
             ])
             .args(["--no-build", "--no-config", "--color", "never", "--no-python-downloads"])
-            .arg("--python")
-            .arg(&asked.python)
+            .args(asked.python.arguments())
             .arg("--default-index")
             .arg(&self.index)
             .arg("--constraints")

@@ -5,6 +5,7 @@ mod catalog;
 mod checkout;
 mod comparing;
 pub mod cycle;
+pub mod elsewhere;
 mod error;
 mod fingerprint;
 pub mod letters;

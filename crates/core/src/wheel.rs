@@ -1,6 +1,21 @@
 //! Which wheels an interpreter takes: the compatibility tags of PEP 425, PEP 600 (manylinux) and PEP 656 (musllinux).
 
-/// What decides the tags of a Linux interpreter.
+/// What native code of a wheel stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    /// Linux with glibc 2 of this minor version.
+    Glibc(u32),
+    /// Linux with musl of this version.
+    Musl(u32, u32),
+    /// Linux with a C library of which nothing is known.
+    Linux,
+    /// macOS of this version, 11 or newer.
+    MacOs(u32),
+    /// Windows.
+    Windows,
+}
+
+/// What decides the tags of an interpreter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interpreter<'a> {
     /// `cpython`, `pypy`, …
@@ -11,8 +26,8 @@ pub struct Interpreter<'a> {
     pub abi: &'a str,
     /// The machine, e.g. `x86_64`.
     pub arch: &'a str,
-    /// `("glibc", major, minor)` or `("musl", major, minor)`.
-    pub libc: Option<(&'a str, u32, u32)>,
+    /// What it runs on.
+    pub system: System,
 }
 
 /// The tags that the interpreter takes, best first, each as `python-abi-platform`.
@@ -55,8 +70,16 @@ pub fn supported_tags(interpreter: &Interpreter<'_>) -> Vec<String> {
 fn platforms(interpreter: &Interpreter<'_>) -> Vec<String> {
     let arch = interpreter.arch;
     let mut platforms = Vec::new();
-    match interpreter.libc {
-        Some(("glibc", 2, minor)) => {
+    match interpreter.system {
+        System::Windows => {
+            return vec![match arch {
+                "x86_64" => "win_amd64".to_owned(),
+                "aarch64" => "win_arm64".to_owned(),
+                _ => "win32".to_owned(),
+            }];
+        }
+        System::MacOs(version) => return of_macos(version, arch),
+        System::Glibc(minor) => {
             for older in (5..=minor).rev() {
                 platforms.push(format!("manylinux_2_{older}_{arch}"));
                 match older {
@@ -67,13 +90,23 @@ fn platforms(interpreter: &Interpreter<'_>) -> Vec<String> {
                 }
             }
         }
-        Some(("musl", major, minor)) => {
+        System::Musl(major, minor) => {
             platforms.extend((0..=minor).rev().map(|older| format!("musllinux_{major}_{older}_{arch}")));
         }
-        _ => {}
+        System::Linux => {}
     }
     platforms.push(format!("linux_{arch}"));
     platforms
+}
+
+/// From macOS 11 on each year's version has a number of its own; what was built for 10 runs on machines of its time.
+fn of_macos(version: u32, arch: &str) -> Vec<String> {
+    let own = if arch == "aarch64" { "arm64" } else { arch };
+    let each = |prefix: String| [own, "universal2"].map(|end| format!("{prefix}_{end}"));
+    let newer = (11..=version).rev().flat_map(|major| each(format!("macosx_{major}_0")));
+    let older =
+        (4..=16).rev().filter(|_| own == "x86_64").flat_map(|minor| each(format!("macosx_10_{minor}")));
+    newer.chain(older).collect()
 }
 
 /// The position of the best tag of a wheel's compressed tag set, or `None` when the interpreter does not take it.
@@ -103,7 +136,7 @@ mod tests {
             version: (3, 13),
             abi: "cp313",
             arch: "x86_64",
-            libc: Some(("glibc", 2, 36)),
+            system: System::Glibc(36),
         })
     }
 
@@ -114,6 +147,28 @@ mod tests {
         let abi3 = rank(&tags, "cp38", "abi3", "manylinux_2_28_x86_64");
         let pure = rank(&tags, "py2.py3", "none", "any");
         assert!(own.is_some() && own < abi3 && abi3 < pure);
+    }
+
+    #[test]
+    fn windows_and_macos_take_their_own() {
+        let of = |system, arch| {
+            supported_tags(&Interpreter {
+                implementation: "cpython",
+                version: (3, 13),
+                abi: "cp313",
+                arch,
+                system,
+            })
+        };
+        let windows = of(System::Windows, "x86_64");
+        assert!(rank(&windows, "cp313", "cp313", "win_amd64").is_some());
+        assert_eq!(rank(&windows, "cp313", "cp313", "manylinux_2_17_x86_64"), None);
+        let apple = of(System::MacOs(15), "aarch64");
+        assert!(rank(&apple, "cp313", "cp313", "macosx_11_0_arm64").is_some());
+        assert!(rank(&apple, "cp39", "abi3", "macosx_11_0_universal2").is_some());
+        assert_eq!(rank(&apple, "cp313", "cp313", "macosx_10_13_x86_64"), None);
+        assert_eq!(rank(&apple, "cp313", "cp313", "macosx_26_0_arm64"), None);
+        assert!(rank(&of(System::MacOs(15), "x86_64"), "cp313", "cp313", "macosx_10_13_x86_64").is_some());
     }
 
     #[test]

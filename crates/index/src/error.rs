@@ -49,6 +49,9 @@ pub enum Error {
     /// No configured index has this project.
     #[error("no index has a project `{0}`")]
     ProjectNotFound(ProjectName),
+    /// A closed set of files holds none of this project.
+    #[error("the files that were given hold none of `{0}`")]
+    NotGiven(ProjectName),
     /// The index lists a file and does not have it (404 or 410 on the file).
     #[error("`{filename}` is gone from the index ({status})")]
     FileGone {
@@ -133,9 +136,11 @@ impl Error {
                 Kind::User
             }
             Error::ProjectNotFound(_) | Error::FileGone { .. } | Error::FileNotListed(_) => Kind::Absent,
-            Error::Lost { .. } | Error::Garbage { .. } | Error::HashMismatch { .. } | Error::NotStored(_) => {
-                Kind::Farm
-            }
+            Error::Lost { .. }
+            | Error::Garbage { .. }
+            | Error::HashMismatch { .. }
+            | Error::NotStored(_)
+            | Error::NotGiven(_) => Kind::Farm,
             Error::Archive { .. } | Error::TooLarge { .. } => Kind::Package,
             Error::Installer(_) | Error::Io { .. } => Kind::Local,
         }

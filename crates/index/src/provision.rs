@@ -107,15 +107,23 @@ impl Uv {
     pub async fn fetch(data: &Path, client: &Client, files: &Files) -> Result<Uv> {
         let name: ProjectName = "uv".parse().expect("uv is a name");
         let page = client.project(&name).await?;
-        let file = choose(&page.files).ok_or_else(|| {
-            let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+        let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+        let file = Uv::listed(&page.files, system, machine).ok_or_else(|| {
             Error::Installer(format!("the index has no wheel of uv {PINNED_UV} for {system} on {machine}"))
         })?;
         let lease = files.fetch(client, file).await?;
+        Uv::unpack(data, lease.path(), &file.filename).await
+    }
+
+    /// uv out of a wheel of the pinned version, into the data folder. `filename` is what the wheel is called.
+    ///
+    /// # Errors
+    /// `Archive` where it is no such wheel, `Installer` where its uv does not run here, `Io`.
+    pub async fn unpack(data: &Path, wheel: &Path, filename: &str) -> Result<Uv> {
         // Stored files are named by hash; a wheel is opened by its name.
-        let bytes = Wheel::open_as(lease.path(), &file.filename, &Limits::default())?
+        let bytes = Wheel::open_as(wheel, filename, &Limits::default())?
             .read(&format!("uv-{PINNED_UV}.data/scripts/{}", program()))?
-            .ok_or_else(|| Error::archive(&file.filename, "it holds no uv"))?;
+            .ok_or_else(|| Error::archive(filename, "it holds no uv"))?;
         let folder = private_folder(data);
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         let path = folder.join(program());
@@ -130,32 +138,32 @@ impl Uv {
         // Closed before it is run: a program open for writing cannot be.
         part.into_temp_path().persist(&path).map_err(|error| Error::io("write", &path)(error.error))?;
         match version_of(&path).await {
-            Some(version) => Ok(Uv { path, version, from: format!("the index ({})", file.filename) }),
+            Some(version) => Ok(Uv { path, version, from: filename.to_owned() }),
             None => Err(Error::Installer(format!("the fetched {} does not run", path.display()))),
         }
     }
-}
 
-/// The wheel whose program runs on this machine, static where there is one.
-fn choose(files: &[File]) -> Option<&File> {
-    let pinned: Version = PINNED_UV.parse().expect("the pinned version is one");
-    let machine = std::env::consts::ARCH;
-    let wanted: &[(&str, &str)] = match std::env::consts::OS {
-        "linux" => &[("musllinux_", machine), ("manylinux_", machine)],
-        "macos" if machine == "aarch64" => &[("macosx_", "arm64")],
-        "macos" => &[("macosx_", machine)],
-        "windows" if machine == "x86_64" => &[("win_amd64", "")],
-        "windows" if machine == "aarch64" => &[("win_arm64", "")],
-        _ => &[],
-    };
-    wanted.iter().find_map(|(start, end)| {
-        files.iter().find(|file| {
-            file.distribution.wheel().is_some_and(|wheel| {
-                let fits = |tag: &String| tag.starts_with(start) && tag.ends_with(end);
-                wheel.version == pinned && file.yanked.is_none() && wheel.platform.iter().any(fits)
+    /// Of uv's files the wheel of the pinned version whose program runs on such a machine, static where there is one. System
+    /// and machine are spelled as `std::env::consts` does.
+    pub fn listed<'f>(files: &'f [File], system: &str, machine: &str) -> Option<&'f File> {
+        let pinned: Version = PINNED_UV.parse().expect("the pinned version is one");
+        let wanted: &[(&str, &str)] = match system {
+            "linux" => &[("musllinux_", machine), ("manylinux_", machine)],
+            "macos" if machine == "aarch64" => &[("macosx_", "arm64")],
+            "macos" => &[("macosx_", machine)],
+            "windows" if machine == "x86_64" => &[("win_amd64", "")],
+            "windows" if machine == "aarch64" => &[("win_arm64", "")],
+            _ => &[],
+        };
+        wanted.iter().find_map(|(start, end)| {
+            files.iter().find(|file| {
+                file.distribution.wheel().is_some_and(|wheel| {
+                    let fits = |tag: &String| tag.starts_with(start) && tag.ends_with(end);
+                    wheel.version == pinned && file.yanked.is_none() && wheel.platform.iter().any(fits)
+                })
             })
         })
-    })
+    }
 }
 
 fn program() -> &'static str {

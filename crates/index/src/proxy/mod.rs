@@ -34,6 +34,8 @@ pub struct ProxyOptions {
     pub exclude_newer: Option<Timestamp>,
     /// Files served as if they had been published; each hides a published file of the same name, and no other.
     pub local: Vec<LocalFile>,
+    /// The local files are all there is: that a project is not among them says nothing of the project.
+    pub closed: bool,
     /// What each listener's clients may ask for.
     pub rate: Rate,
 }
@@ -143,6 +145,7 @@ impl Proxy {
                 let index = "local files".to_owned();
                 Arc::new(ProjectPage::of(name.clone(), index, Vec::new(), ProjectStatus::default()))
             }
+            Err(Error::ProjectNotFound(_)) if options.closed => return Err(Error::NotGiven(name.clone())),
             Err(error) => return Err(error),
         };
         let mut page = ProjectPage::clone(&published);
