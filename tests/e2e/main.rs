@@ -4,6 +4,7 @@ mod bad_input;
 mod cycles;
 mod fixtures;
 mod interrupted;
+mod keeping;
 mod killed;
 mod plain_user;
 mod real_packages;

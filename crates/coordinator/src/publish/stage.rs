@@ -72,13 +72,8 @@ impl Stage {
     pub(super) fn commit(self) -> io::Result<(usize, usize)> {
         let changed = self.changed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let removed = self.removed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // Folders take room as well: they are there before the journal is.
-        let folders: BTreeSet<&Path> = changed.iter().filter_map(|path| Path::new(path).parent()).collect();
-        for folder in folders {
-            fs::create_dir_all(self.site.join(folder))?;
-        }
         let mut journal = String::new();
-        for path in &changed {
+        for path in moves(&self.site, &changed) {
             journal.push_str(&format!("+{path}\n"));
         }
         for path in &removed {
@@ -93,6 +88,23 @@ impl Stage {
         carry_out(&self.site, &self.own, &journal)?;
         Ok((changed.len(), removed.len()))
     }
+}
+
+/// What is to be moved for these files to come into place: each of them, or the highest folder above it that the site has not
+/// yet, as a whole. Nothing has to be made for that, which could fail for want of room.
+fn moves<'a>(site: &Path, changed: &'a BTreeSet<String>) -> Vec<&'a str> {
+    let (mut moves, mut there) = (Vec::<&str>::new(), BTreeSet::new());
+    for path in changed {
+        let below = |folder: &&str| path.strip_prefix(*folder).is_some_and(|rest| rest.starts_with('/'));
+        if moves.last().is_some_and(below) {
+            continue;
+        }
+        let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]);
+        let missing = folders
+            .find(|folder| !there.contains(folder) && !(site.join(folder).exists() && there.insert(*folder)));
+        moves.push(missing.unwrap_or(path));
+    }
+    moves
 }
 
 /// The journal's last line: one without it is not whole.
@@ -190,18 +202,63 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_is_full_leaves_the_old_site_whole() {
+    fn a_folder_that_is_new_is_moved_as_a_whole() {
         let folder = tempfile::tempdir().unwrap();
         let site = folder.path();
+        fs::create_dir_all(site.join("log/old")).unwrap();
+        let of = |paths: &[&str]| paths.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+        let changed = of(&["index.html", "log/a-b/x", "log/a/x", "log/a/y/z", "log/old/x", "project/a.html"]);
+        assert_eq!(moves(site, &changed), ["index.html", "log/a-b", "log/a", "log/old/x", "project"]);
+        let stage = Stage::begin(site).unwrap();
+        for path in &changed {
+            stage.put(path, path.as_bytes()).unwrap();
+        }
+        assert_eq!(stage.commit().unwrap(), (changed.len(), 0));
+        assert!(changed.iter().all(|path| read(site, path).as_ref() == Some(path)));
+    }
+
+    /// A small disk of its own, where the one who runs the tests may mount one; it goes with the value.
+    struct Disk(tempfile::TempDir);
+
+    impl Disk {
+        fn of_a_megabyte() -> Option<Disk> {
+            let folder = tempfile::tempdir().unwrap();
+            let mut mount = std::process::Command::new("mount");
+            mount.args(["-t", "tmpfs", "-o", "size=1m,mode=0777", "tmpfs"]).arg(folder.path());
+            mount
+                .stderr(std::process::Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
+                .then(|| Disk(folder))
+        }
+    }
+
+    impl Drop for Disk {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fills_leaves_the_old_site_whole() {
+        let Some(disk) = Disk::of_a_megabyte() else {
+            wheeltapper_testkit::skip!("only root may mount a small disk");
+        };
+        let site = disk.0.path();
         let first = Stage::begin(site).unwrap();
         first.put("index.html", b"old").unwrap();
         first.commit().unwrap();
         let stage = Stage::begin(site).unwrap();
         stage.put("index.html", b"new").unwrap();
-        // A file where a folder is wanted refuses the write as a full disk does: in the middle.
-        fs::write(site.join(OWN).join("aside/project"), "").unwrap();
-        assert!(stage.put("project/six.html", b"six").is_err());
+        let page = vec![b'x'; 64 << 10];
+        let full = (0..100).find_map(|number| stage.put(&format!("project/{number}.html"), &page).err());
+        assert_eq!(full.map(|error| error.kind()), Some(io::ErrorKind::StorageFull));
         drop(stage);
         assert_eq!(read(site, "index.html").as_deref(), Some("old"));
+        // The next change takes away what was written aside, and finds room.
+        let again = Stage::begin(site).unwrap();
+        again.put("index.html", b"new").unwrap();
+        again.commit().unwrap();
+        assert_eq!(read(site, "index.html").as_deref(), Some("new"));
     }
 }
