@@ -11,6 +11,7 @@
 //! No transaction is open while anything else runs. Several processes may use one data folder at once.
 
 mod cycles;
+mod decisions;
 mod error;
 mod filesystem;
 mod letters;
@@ -35,7 +36,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub use cycles::{Decision, Settled, StoredCell};
+pub use decisions::{Decision, Settled, StoredCell};
 pub use error::Error;
 pub use letters::{StoredLetter, Told};
 pub use rejudge::ResultPages;

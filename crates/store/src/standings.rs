@@ -8,11 +8,7 @@ use wheeltapper_core::{
     cycle::{CellName, Past, People, Standing, StandingResult, Transition},
 };
 
-use crate::{
-    Error, Store,
-    cycles::{json_list, parsed},
-    error::unknown_word,
-};
+use crate::{Error, Store, cycles::parsed, decisions::json_list, error::unknown_word};
 
 impl Store {
     /// Where cells stand, ordered by project, environment and artifact: those of these projects, or all.

@@ -101,7 +101,7 @@ fn moves<'a>(site: &Path, changed: &'a BTreeSet<String>) -> Vec<&'a str> {
         }
         let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]);
         let missing = folders
-            .find(|folder| !there.contains(folder) && !(site.join(folder).exists() && there.insert(*folder)));
+            .find(|folder| !(there.contains(folder) || site.join(folder).exists() && there.insert(*folder)));
         moves.push(missing.unwrap_or(path));
     }
     moves
