@@ -11,7 +11,8 @@ use crate::Error;
 
 /// Cycles that a chart shows at most.
 const MOST: usize = 90;
-const SIZE: (u32, u32) = (720, 220);
+/// As wide as a phone: letters in it keep their size there.
+const SIZE: (u32, u32) = (480, 190);
 
 /// A line: its name, its class in the legend, the colour that the style sheet knows it by.
 struct Line {
@@ -110,6 +111,7 @@ fn draw(
             .max_light_lines(0)
             .x_labels(cycles.len().min(12))
             .y_labels(5)
+            .label_style(("sans-serif", 14))
             .x_label_formatter(&|cycle| {
                 if (cycle - cycle.round()).abs() < 1e-6 { format!("{cycle:.0}") } else { String::new() }
             })

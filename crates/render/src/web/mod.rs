@@ -21,7 +21,7 @@ use crate::{
 pub use pages::{ClusterExample, Letter, People, environments, letters};
 
 /// Raised when a page comes out otherwise from the same results: everything is then made anew.
-pub const SITE: u32 = 2;
+pub const SITE: u32 = 3;
 
 /// Makes the pages of the site.
 #[derive(Debug)]

@@ -147,12 +147,15 @@ pub(in crate::web) fn maintainer(person: &People, standings: &[&[Standing]]) -> 
                 .filter_map(|cell| {
                     let result = cell.result.as_ref()?;
                     let environment = one_line(&cell.cell.environment, 60);
-                    Some(context! { pill => Pill::short(result.outcome), environment, href => cell_href(cell) })
+                    let (artifact, href) = (cell.cell.artifact.as_str(), cell_href(cell));
+                    Some(context! { pill => Pill::short(result.outcome), environment, artifact, href })
                 })
                 .collect();
             let version = first.result.as_ref().map(|result| one_line(&result.version, 40));
             let project = &first.cell.project;
-            Some(context! { name => project.as_str(), href => project_path(project), version, cells => shown })
+            Some(
+                context! { name => project.as_str(), href => project_path(project), version, cells => shown },
+            )
         })
         .collect();
     context! { name => &person.name, projects }
