@@ -7,6 +7,7 @@ mod interrupted;
 mod keeping;
 mod killed;
 mod plain_user;
+mod platforms;
 mod real_packages;
 mod recipes;
 mod reuse;

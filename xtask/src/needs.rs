@@ -20,6 +20,13 @@ const NEEDS: &[Need] = &[
     Need { package: "git", why: "tests in a repository", there: || on_path("git") },
     Need { package: "python3", why: "an interpreter to tap with", there: || on_path("python3") },
     Need { package: "python3-venv", why: "comparison with venv and pip", there: has_venv },
+    Need {
+        package: "mmdebstrap",
+        why: "root file systems of other Debians",
+        there: || on_path("mmdebstrap"),
+    },
+    Need { package: "arch-test", why: "root file systems of other machines", there: || on_path("arch-test") },
+    Need { package: "xz-utils", why: "root file systems in .tar.xz", there: || on_path("xz") },
     Need { package: "chromium", why: "the report, seen in a browser", there: has_browser },
     Need {
         package: "util-linux",

@@ -17,6 +17,17 @@ pub struct Containment {
     pub privileged: bool,
 }
 
+/// The name of an environment's platform and what follows it: `debian13-i386` and `cp313` of `debian13-i386-cp313`. A name
+/// without an interpreter in it is all platform.
+pub fn platform_and_rest(name: &str) -> (&str, &str) {
+    let is_interpreter = |rest: &str| {
+        let version = rest.trim_start_matches(|one: char| one.is_ascii_lowercase());
+        rest.len() - version.len() == 2 && version.starts_with(|one: char| one.is_ascii_digit())
+    };
+    let dashes = name.match_indices('-').map(|(at, _)| (&name[..at], &name[at + 1..]));
+    dashes.into_iter().find(|(_, rest)| is_interpreter(rest)).unwrap_or((name, ""))
+}
+
 /// A platform with one interpreter and one installer, as results name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
@@ -40,4 +51,23 @@ pub struct Environment {
     pub digest: Sha256,
     /// Which limits held.
     pub limits: Containment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::platform_and_rest;
+
+    #[test]
+    fn names_fall_into_platform_and_interpreter() {
+        for (name, parts) in [
+            ("debian13-cp313", ("debian13", "cp313")),
+            ("debian13-i386-cp313t", ("debian13-i386", "cp313t")),
+            ("debian-sid-pp311-pip", ("debian-sid", "pp311-pip")),
+            ("debian12-cp311-pyenv-2", ("debian12", "cp311-pyenv-2")),
+            ("mine", ("mine", "")),
+            ("", ("", "")),
+        ] {
+            assert_eq!(platform_and_rest(name), parts);
+        }
+    }
 }

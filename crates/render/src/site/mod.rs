@@ -147,6 +147,7 @@ impl Report {
                 pages => if pages > 1 { others } else { Vec::new() },
                 figures => view::figures(&self.figures),
                 sections => if page == 0 { view::sections(&self.cells, &self.options.ranks) } else { Vec::new() },
+                platforms => &matrix.platforms,
                 environments => &matrix.environments,
                 both_artifacts => matrix.both_artifacts,
                 rows,

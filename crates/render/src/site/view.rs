@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Value, context};
 use wheeltapper_core::{
-    Artifact, EvidenceLine, Outcome, Phase, PhaseReport, Record, Status, cause::Cause, evidence::Installed,
+    Artifact, EvidenceLine, Outcome, Phase, PhaseReport, Record, Status, cause::Cause,
+    environment::platform_and_rest, evidence::Installed,
 };
 
 use super::{
@@ -76,6 +77,8 @@ fn class(outcome: Outcome) -> &'static str {
 
 /// Project × environment.
 pub(crate) struct Matrix {
+    /// With how many columns each has; empty where there is one.
+    pub platforms: Vec<Value>,
     pub environments: Vec<Value>,
     pub both_artifacts: bool,
     pub rows: Vec<Value>,
@@ -83,11 +86,19 @@ pub(crate) struct Matrix {
 
 /// The matrix of these cells, sorted by project; `interpreters` by environment's name.
 pub(crate) fn matrix(cells: &[Cell], interpreters: &BTreeMap<String, String>) -> Matrix {
-    let environments = interpreters.iter();
-    let environments = environments
+    let mut columns: Vec<(&String, &String)> = interpreters.iter().collect();
+    columns.sort_by_key(|(name, _)| platform_and_rest(name));
+    let platforms =
+        columns.chunk_by(|left, right| platform_and_rest(left.0).0 == platform_and_rest(right.0).0);
+    let platforms: Vec<Value> = platforms
+        .map(|same| context! { name => visible(platform_and_rest(same[0].0).0), span => same.len() })
+        .collect();
+    let environments = columns
+        .iter()
         .map(|(name, interpreter)| context! { name => visible(name), interpreter => visible(interpreter) });
     let rows = cells.chunk_by(|left, right| left.project == right.project).map(|cells| {
-        let columns: Vec<Value> = interpreters.keys().map(|name| Value::from(column(cells, name))).collect();
+        let columns: Vec<Value> =
+            columns.iter().map(|(name, _)| Value::from(column(cells, name))).collect();
         let mut versions: Vec<&str> = cells.iter().map(|cell| cell.version.as_str()).collect();
         versions.sort_unstable();
         versions.dedup();
@@ -95,6 +106,7 @@ pub(crate) fn matrix(cells: &[Cell], interpreters: &BTreeMap<String, String>) ->
         context! { project => project.as_str(), href => project_path(project), versions => visible(&versions.join(", ")), columns }
     });
     Matrix {
+        platforms: if platforms.len() > 1 { platforms } else { Vec::new() },
         environments: environments.collect(),
         both_artifacts: cells.iter().any(|cell| cell.artifact == Artifact::Wheel),
         rows: rows.collect(),

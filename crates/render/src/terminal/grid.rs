@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use unicode_width::UnicodeWidthStr as _;
-use wheeltapper_core::{Artifact, Record};
+use wheeltapper_core::{Artifact, Record, environment::platform_and_rest};
 
 use super::paint::Paint;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 
 /// Cells by release and environment.
 pub(crate) struct Grid<'a> {
-    /// Sorted.
+    /// Sorted by platform, then by what follows.
     pub environments: Vec<&'a str>,
     /// Sorted by project, version, artifact.
     pub rows: Vec<Row<'a>>,
@@ -31,12 +31,13 @@ pub(crate) struct Row<'a> {
 impl<'a> Grid<'a> {
     pub fn of(cells: &'a [Cell]) -> Self {
         let environments: BTreeSet<&str> = cells.iter().map(|cell| cell.environment.as_str()).collect();
-        let environments: Vec<&str> = environments.into_iter().collect();
+        let mut environments: Vec<&str> = environments.into_iter().collect();
+        environments.sort_by_key(|name| platform_and_rest(name));
         let mut rows: BTreeMap<(&str, &str, Artifact), Vec<Option<&Cell>>> = BTreeMap::new();
         for cell in cells {
             let key = (cell.project.as_str(), cell.version.as_str(), cell.artifact);
             let row = rows.entry(key).or_insert_with(|| vec![None; environments.len()]);
-            if let Ok(column) = environments.binary_search(&cell.environment.as_str()) {
+            if let Some(column) = environments.iter().position(|name| *name == cell.environment) {
                 row[column] = Some(cell);
             }
         }
@@ -44,15 +45,36 @@ impl<'a> Grid<'a> {
         Grid { environments, rows: rows.into_iter().map(row).collect() }
     }
 
-    /// What all names of environments begin with, up to a `-`: it is said once.
+    /// The platform of each environment; empty where all have the same.
+    fn platforms(&self) -> Vec<&'a str> {
+        let platforms: Vec<&str> = self.environments.iter().map(|name| platform_and_rest(name).0).collect();
+        let several = platforms.iter().any(|platform| *platform != platforms[0]);
+        if several { platforms } else { Vec::new() }
+    }
+
+    /// What all names of environments begin with, up to a `-`: it is said once. Nothing where platforms are told apart.
     fn prefix(&self) -> &'a str {
         let [first, rest @ ..] = self.environments.as_slice() else { return "" };
-        if rest.is_empty() {
+        if rest.is_empty() || !self.platforms().is_empty() {
             return "";
         }
         let mut dashes = first.match_indices('-').map(|(index, _)| &first[..=index]);
         dashes.rfind(|prefix| rest.iter().all(|name| name.starts_with(prefix))).unwrap_or("")
     }
+}
+
+/// The names of platforms, each above the first of its columns.
+fn platform_line(platforms: &[&str], widths: &[usize], label_width: usize) -> String {
+    let mut line = String::new();
+    let mut at = label_width;
+    for (column, (platform, width)) in platforms.iter().zip(widths).enumerate() {
+        if column == 0 || platforms[column - 1] != *platform {
+            line = pad(&line, at + 3);
+            line.push_str(&visible(platform));
+        }
+        at += 3 + width;
+    }
+    line
 }
 
 impl Row<'_> {
@@ -73,11 +95,20 @@ pub fn matrix(records: &[Record], width: usize, colour: bool) -> String {
     let cells: Vec<Cell> = records.iter().map(Cell::of).collect();
     let grid = Grid::of(&cells);
     let prefix = grid.prefix();
-    let names: Vec<String> =
-        grid.environments.iter().map(|name| visible(&name[prefix.len()..]).into_owned()).collect();
+    let platforms = grid.platforms();
+    let begins = |column: usize| if platforms.is_empty() { 0 } else { platforms[column].len() };
+    let names: Vec<String> = grid
+        .environments
+        .iter()
+        .enumerate()
+        .map(|(column, name)| {
+            let name = &name[prefix.len().max(begins(column))..];
+            visible(if platforms.is_empty() { name } else { name.trim_start_matches('-') }).into_owned()
+        })
+        .collect();
     let labels: Vec<String> = grid.rows.iter().map(|row| cut(&visible(&row.label()), 44)).collect();
     let label_width = labels.iter().map(|label| label.width()).chain([prefix.width()]).max().unwrap_or(0);
-    let widths: Vec<usize> = names
+    let mut widths: Vec<usize> = names
         .iter()
         .enumerate()
         .map(|(column, name)| {
@@ -85,6 +116,15 @@ pub fn matrix(records: &[Record], width: usize, colour: bool) -> String {
             cells.map(|cell| 2 + short_word(cell.outcome).width()).chain([name.width()]).max().unwrap_or(0)
         })
         .collect();
+    // A platform's name stands above its columns.
+    for (column, platform) in platforms.iter().enumerate() {
+        let own = platforms.iter().filter(|other| *other == platform).count();
+        let first = column == 0 || platforms[column - 1] != *platform;
+        if first {
+            let room: usize = widths[column..column + own].iter().sum::<usize>() + 3 * (own - 1);
+            widths[column] += platform.width().saturating_sub(room);
+        }
+    }
 
     let mut text = String::new();
     let mut start = 0;
@@ -96,6 +136,14 @@ pub fn matrix(records: &[Record], width: usize, colour: bool) -> String {
             end += 1;
         }
         if start > 0 {
+            text.push('\n');
+        }
+        if !platforms.is_empty() {
+            text.push_str(&paint.strong(&platform_line(
+                &platforms[start..end],
+                &widths[start..end],
+                label_width,
+            )));
             text.push('\n');
         }
         let mut line = pad(prefix, label_width);
@@ -122,4 +170,15 @@ pub fn matrix(records: &[Record], width: usize, colour: bool) -> String {
         start = end;
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_stand_above_their_columns() {
+        let platforms = ["a", "debian13", "debian13", "z"];
+        assert_eq!(platform_line(&platforms, &[2, 5, 5, 1], 4), "       a    debian13        z");
+    }
 }
