@@ -179,6 +179,13 @@ pub enum EnvCommand {
         #[arg(value_name = "NAME", required = true)]
         names: Vec<String>,
     },
+    /// Name the packages of a platform's suite that have a file: what a release misses when it builds
+    Provides {
+        /// The platform, or an environment of it.
+        name: String,
+        /// The end of the file's path: lber.h, libxml/xpath.h, pg_config.
+        file: String,
+    },
     /// What a platform is made of, and what was built of it
     Show {
         /// The platform, or an environment of it.

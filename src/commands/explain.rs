@@ -2,7 +2,11 @@
 
 use std::{cmp::Reverse, io::Write as _};
 
-use wheeltapper_core::{Artifact, Outcome, ProjectName, Record, Version, classify::strip_colours};
+use wheeltapper_core::{
+    Artifact, Outcome, ProjectName, Record, Version, advice::debian_package, cause::CauseId,
+    classify::strip_colours,
+};
+use wheeltapper_platforms::{Catalogue, Source};
 use wheeltapper_render::Surroundings;
 use wheeltapper_store::{Filter, Store};
 
@@ -58,8 +62,31 @@ pub fn explain(
         let around = Surroundings { last_pass, nearest_pass, passing };
         let text =
             wheeltapper_render::explain(record, &around, &lines, view::width(), view::colour_on_stdout());
-        write!(std::io::stdout().lock(), "{text}")?;
+        let mut out = std::io::stdout().lock();
+        write!(out, "{text}")?;
+        if let Some(remedy) = platform_remedy(paths, record) {
+            writeln!(out, "{remedy}")?;
+        }
         Ok(Exit::Success)
+    })
+}
+
+/// What mends a platform of ours that lacks what a release builds with.
+fn platform_remedy(paths: &Paths, record: &Record) -> Option<String> {
+    let cause = record.verdict.cause.as_ref()?;
+    let subject = cause.subject.as_deref()?;
+    let system = [CauseId::MissingHeader, CauseId::MissingLibrary, CauseId::MissingTool];
+    let catalogue = Catalogue::read(&paths.definitions).ok()?;
+    let platform = catalogue.find(&record.evidence.environment.name).ok()?;
+    if !system.contains(&cause.id) || !matches!(platform.source, Source::Debian { .. }) {
+        return None;
+    }
+    let name = &platform.name;
+    Some(match debian_package(cause.id, subject) {
+        Some(package) => format!("`wheeltapper env add {name} --package {package}` puts it into {name}."),
+        None => {
+            format!("`wheeltapper env provides {name} {subject}` names the packages of {name} that have it.")
+        }
     })
 }
 

@@ -78,7 +78,7 @@ fn each_is_sound(machine: &Machine<'_>) {
     assert_eq!(code, 0, "{said}");
     let compiled = said.matches("an extension module is compiled and imported").count();
     assert!(compiled >= ENVIRONMENTS.len(), "{said}");
-    assert_eq!(said.matches("a memory hog ended by Some(Memory)").count(), 4, "{said}");
+    assert_eq!(said.matches("a memory hog is ended by: memory").count(), 4, "{said}");
     // What is weak is said, and what would mend it.
     assert!(said.contains("env add debian13 --package git"), "{said}");
 }

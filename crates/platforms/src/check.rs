@@ -101,7 +101,8 @@ fn limits(runner: &Runner<'_>, python: &str) -> Result<Check, Error> {
     let limits = Limits { memory: 256 << 20, ..Limits::default() };
     let (execution, _) = runner.run(&runner.world()?, python, &["-c", HOG], limits)?;
     let containment = runner.host.containment();
-    let detail = format!("a memory hog ended by {:?} (cgroup: {})", execution.limit, containment.cgroup);
+    let by = execution.limit.map_or_else(|| "nothing".to_owned(), |limit| limit.to_string());
+    let detail = format!("a memory hog is ended by: {by} (cgroup: {})", containment.cgroup);
     Ok(match (execution.limit, containment.cgroup.as_str()) {
         (Some(Limit::Memory), "none") => line("limits", CheckStatus::Weak, detail, None),
         (Some(Limit::Memory), _) => line("limits", CheckStatus::Ok, detail, None),

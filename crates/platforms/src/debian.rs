@@ -91,7 +91,7 @@ fn packages(definition: &Definition) -> Vec<String> {
 }
 
 /// The mirror of this machine's own apt configuration, where that is Debian's.
-fn own_mirror() -> String {
+pub(crate) fn own_mirror() -> String {
     let folder = std::fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
     let mut files: Vec<_> = folder.map(|entry| entry.path()).collect();
     files.sort();

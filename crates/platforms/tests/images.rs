@@ -1,6 +1,8 @@
 //! Root file systems out of archives, sound and hostile, and what becomes of images as they are built, used, replaced and
 //! removed. Nothing in them is run: that is for the program's own tests.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::{
     fs,
     io::Write as _,

@@ -23,6 +23,7 @@ pub fn env(paths: &Paths, command: &EnvCommand) -> Result<Exit, Failure> {
         EnvCommand::Build { names, again } => build::build(paths, names, *again),
         EnvCommand::Check { names } => build::check(paths, names),
         EnvCommand::Remove { names } => remove(paths, names),
+        EnvCommand::Provides { name, file } => show::provides(paths, name, file),
         EnvCommand::Show { name, diff } => show::show(paths, name, diff.as_deref()),
     }
 }

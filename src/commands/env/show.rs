@@ -1,4 +1,4 @@
-//! `wheeltapper env show`.
+//! `wheeltapper env show` and `wheeltapper env provides`.
 
 use std::io::Write as _;
 
@@ -9,6 +9,7 @@ use crate::{
     exit::{Exit, Failure},
     paths::Paths,
     platforms::Platforms,
+    view,
 };
 
 /// Most differences that are printed.
@@ -69,6 +70,25 @@ pub(super) fn show(paths: &Paths, name: &str, other: Option<&str>) -> Result<Exi
         line("note", "it was built of an older definition; `wheeltapper env build` makes it anew")?;
     }
     Ok(Exit::Success)
+}
+
+/// Names the packages that have a file, and the line that adds the likeliest.
+pub(super) fn provides(paths: &Paths, name: &str, file: &str) -> Result<Exit, Failure> {
+    let catalogue = wheeltapper_platforms::Catalogue::read(&paths.definitions)?;
+    let definition = catalogue.find(name)?;
+    let found = wheeltapper_platforms::providers(&paths.data, definition, file)?;
+    let mut out = std::io::stdout().lock();
+    for provider in found.iter().take(MOST) {
+        writeln!(out, "{:<30} {}", provider.package, provider.path)?;
+    }
+    match found.first() {
+        Some(provider) => {
+            let (name, package) = (&definition.name, &provider.package);
+            view::remark(&format!("`wheeltapper env add {name} --package {package}` adds the first"));
+            Ok(Exit::Success)
+        }
+        None => Err(Failure::new(Exit::Input, format!("no package of {} has {file}", definition.source))),
+    }
 }
 
 fn manifest(platforms: &Platforms, images: &Images, name: &str) -> Result<String, Failure> {
