@@ -9,7 +9,7 @@ use wheeltapper_core::{
     elsewhere::{Elsewhere, passes_in},
 };
 
-use crate::{error::Error, run::Runner};
+use crate::{error::Error, runner::Runner};
 
 impl Runner {
     /// A stored cell of the same release in which the tests pass that fail in this one.

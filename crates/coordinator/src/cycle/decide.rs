@@ -12,7 +12,7 @@ use wheeltapper_index::Kind;
 use wheeltapper_store::{Decision, Store, StoredCell};
 
 use super::Order;
-use crate::{Catalog, Cell, Error, RunOptions, fingerprint, plan, run::following};
+use crate::{Catalog, Cell, Error, RunOptions, cells::following, fingerprint, plan};
 
 /// A cell that is to be run, and why.
 #[derive(Debug, Clone)]

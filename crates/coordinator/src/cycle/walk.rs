@@ -22,10 +22,7 @@ use super::{
     crew::{Crew, Returned, Work},
     decide::{Decider, DueCell, name_of},
 };
-use crate::{
-    Catalog, Cell, Error, Event, RunOptions, fingerprint,
-    run::{Runner, following},
-};
+use crate::{Catalog, Cell, Error, Event, RunOptions, cells::following, fingerprint, runner::Runner};
 
 /// How a walk is done.
 #[derive(Debug, Clone)]
