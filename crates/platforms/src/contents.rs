@@ -38,7 +38,10 @@ pub fn providers(data: &Path, definition: &Definition, file: &str) -> Result<Vec
             hint: None,
         });
     };
-    let mirror = mirror.clone().unwrap_or_else(own_mirror);
+    let mirror = mirror.clone().or_else(own_mirror).ok_or_else(|| Error::Tool {
+        message: "this machine's apt configuration names no mirror of Debian".to_owned(),
+        hint: Some(format!("`mirror = \"ADDRESS\"` under [platform.{}] names one", definition.name)),
+    })?;
     let mut found = Vec::new();
     // What is for one kind of machine, and what is for all.
     for machine in [architecture.debian(), "all"] {

@@ -20,9 +20,6 @@ const LIBRARIES: &str = include_str!("../../../data/debian-libraries.txt");
 /// What every image of a suite has, beside its interpreters.
 const ALWAYS: [&str; 5] = ["gcc", "libc6-dev", "ca-certificates", "tzdata", "netbase"];
 
-/// Where Debian is when this machine's own configuration does not say.
-const DEFAULT_MIRROR: &str = "http://mirror.example/debian";
-
 /// Makes the root file system of a suite. What mmdebstrap says goes to `log`.
 pub(crate) fn unpack(
     definition: &Definition,
@@ -32,7 +29,7 @@ pub(crate) fn unpack(
     tree: &mut Tree,
     log: &Path,
 ) -> Result<(), Error> {
-    let mirror = mirror.map_or_else(own_mirror, str::to_owned);
+    let mirror = mirror.map(str::to_owned).or_else(own_mirror);
     let mut command = Command::new("mmdebstrap");
     command.args(["--variant=minbase", "--format=tar"]);
     command.arg(format!("--architectures={}", architecture.debian()));
@@ -47,7 +44,8 @@ pub(crate) fn unpack(
         command.arg(format!("--dpkgopt=path-exclude=/usr/share/{left_out}/*"));
     }
     command.arg(format!("--include={}", packages(definition).join(",")));
-    command.args([suite, "-", &mirror]);
+    // Without a mirror mmdebstrap takes the one that it knows.
+    command.args([suite, "-"]).args(&mirror);
     let words = File::create(log).map_err(Error::file(log))?;
     command.env("LC_ALL", "C").env("TMPDIR", log.parent().unwrap_or(Path::new("/tmp")));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(words);
@@ -65,7 +63,7 @@ pub(crate) fn unpack(
     if !status.success() {
         // A cut-off archive is only what follows from it.
         let said = std::fs::read_to_string(log).unwrap_or_default();
-        return Err(complaint(&said, suite, &mirror));
+        return Err(complaint(&said, suite, mirror.as_deref().unwrap_or("the mirror")));
     }
     unpacked
 }
@@ -91,13 +89,13 @@ fn packages(definition: &Definition) -> Vec<String> {
 }
 
 /// The mirror of this machine's own apt configuration, where that is Debian's.
-pub(crate) fn own_mirror() -> String {
+pub(crate) fn own_mirror() -> Option<String> {
     let folder = std::fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
     let mut files: Vec<_> = folder.map(|entry| entry.path()).collect();
     files.sort();
     files.insert(0, "/etc/apt/sources.list".into());
     let texts = files.iter().filter_map(|path| std::fs::read_to_string(path).ok());
-    texts.into_iter().find_map(|text| mirror_in(&text)).unwrap_or_else(|| DEFAULT_MIRROR.to_owned())
+    texts.into_iter().find_map(|text| mirror_in(&text))
 }
 
 /// The first address of a Debian archive in a file of apt's, of either format (sources.list(5)).
