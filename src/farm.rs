@@ -16,7 +16,10 @@ use wheeltapper_agent::{
     Agent, HostEnvironment, Index, Installer, LAYERS_LIMIT, Layers, Resolver,
     interpreter::{self, Found},
 };
-use wheeltapper_core::{Limits, Popularity, environment::Containment};
+use wheeltapper_core::{
+    Limits, Popularity,
+    environment::{Containment, platform_and_rest},
+};
 use wheeltapper_index::{
     Client, ClientOptions, Configuration, Files, FilesOptions, LocalFile, Proxy, ProxyOptions, Surroundings,
     Uv,
@@ -213,6 +216,14 @@ impl Farm {
             }
             if with_pip(environment) && !(everywhere && wanted(environment)) {
                 chosen.push(self.provided(environment, true)?);
+            }
+        }
+        for stale in self.platforms.stale() {
+            if chosen.iter().any(|one| platform_and_rest(&one.shown.name).0 == stale.name) {
+                let name = &stale.name;
+                view::remark(&format!(
+                    "{name} is as it was built; `wheeltapper env build {name}` brings what its definition says now"
+                ));
             }
         }
         if chosen.is_empty() {

@@ -2,12 +2,12 @@
 //! the interpreters of the host.
 
 use wheeltapper_agent::{
-    HostEnvironment,
+    HostEnvironment, Installer,
     environment::{Names, Platform, environments},
     interpreter::{self, Found},
 };
 use wheeltapper_core::environment::Containment;
-use wheeltapper_platforms::{Built, Catalogue, Images, Lease, Source};
+use wheeltapper_platforms::{Built, Catalogue, Images, Installs, Lease, Source};
 
 use crate::{exit::Failure, paths::Paths, view};
 
@@ -51,7 +51,10 @@ impl Platforms {
         let mut all = Vec::new();
         for (built, lease) in &self.built {
             let platform = built.platform(lease);
-            all.extend(environments(&built.found(), &platform, inside, limits, &mut names));
+            let definition = self.catalogue.all().iter().find(|definition| definition.name == built.name);
+            let installer = definition.and_then(|definition| definition.installer);
+            let inside = environments(&built.found(), &platform, inside, limits, &mut names);
+            all.extend(inside.into_iter().map(|environment| with(environment, installer)));
         }
         let host = Platform::of_host();
         for definition in self.catalogue.all() {
@@ -59,7 +62,8 @@ impl Platforms {
                 let answer = interpreter::ask(path);
                 let found = [Found { path: path.clone(), source: "defined", interpreter: answer }];
                 let platform = Platform { short: definition.name.clone(), ..host.clone() };
-                all.extend(environments(&found, &platform, on_host, limits, &mut names));
+                let own = environments(&found, &platform, on_host, limits, &mut names);
+                all.extend(own.into_iter().map(|environment| with(environment, definition.installer)));
             }
         }
         all.extend(environments(found, &host, on_host, limits, &mut names));
@@ -91,5 +95,14 @@ impl Platforms {
             let now = self.catalogue.all().iter().find(|definition| definition.name == built.name);
             now.is_some_and(|definition| definition.digest() != built.definition)
         })
+    }
+}
+
+/// The environment with the installer that its platform's definition names.
+fn with(environment: HostEnvironment, installer: Option<Installs>) -> HostEnvironment {
+    match installer {
+        // Which pip, the index says.
+        Some(Installs::Pip) => environment.with_installer(Installer::Pip(None)),
+        Some(Installs::Uv) | None => environment,
     }
 }

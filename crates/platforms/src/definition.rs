@@ -21,8 +21,8 @@ pub struct Definition {
     pub packages: Vec<String>,
     /// Without the libraries' headers that common packages build with.
     pub minimal: bool,
-    /// What installs into its environments, where that is not for the program to choose: a name that the agent knows.
-    pub installer: Option<String>,
+    /// What installs into its environments, where that is not for the program to choose.
+    pub installer: Option<Installs>,
     /// When somebody last saw it work, as an ISO date; `None` for what was never tried.
     pub tried: Option<String>,
     /// Who defined it.
@@ -49,6 +49,16 @@ impl Definition {
         } = self;
         Sha256::of(format!("{source:?} {interpreters:?} {packages:?} {minimal}").as_bytes())
     }
+}
+
+/// What installs into an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Installs {
+    /// uv.
+    Uv,
+    /// The newest pip that the interpreter takes.
+    Pip,
 }
 
 /// Where a root file system comes from.
@@ -176,7 +186,7 @@ struct Written {
     packages: Vec<String>,
     #[serde(default)]
     minimal: bool,
-    installer: Option<String>,
+    installer: Option<Installs>,
     tried: Option<String>,
 }
 
@@ -251,8 +261,8 @@ fn definition(
     Ok(Definition {
         interpreters: inherited(written.interpreters, |base| &base.interpreters),
         packages,
-        minimal: written.minimal,
-        installer: written.installer,
+        minimal: written.minimal || base.is_some_and(|base| base.minimal),
+        installer: written.installer.or(base.and_then(|base| base.installer)),
         tried: written.tried,
         origin: Origin::File(place.file.to_owned(), place.line),
         name,

@@ -23,7 +23,7 @@ pub use build::{Unpacked, finish, unpack};
 pub use catalogue::{Catalogue, default_file};
 pub use check::check;
 pub use contents::{Provider, providers};
-pub use definition::{Architecture, Definition, Origin, Source};
+pub use definition::{Architecture, Definition, Installs, Origin, Source};
 pub use error::Error;
 pub use images::{Building, Built, Images, Inside, Lease};
 pub use manifest::{Difference, differences};
