@@ -2,6 +2,7 @@
 //! `doctor` share.
 
 use std::{
+    collections::BTreeSet,
     net::TcpListener,
     path::PathBuf,
     sync::{
@@ -17,7 +18,7 @@ use wheeltapper_agent::{
     interpreter::{self, Found},
 };
 use wheeltapper_core::{
-    Limits, Popularity,
+    Limits, Popularity, ProjectName,
     environment::{Containment, platform_and_rest},
 };
 use wheeltapper_index::{
@@ -63,8 +64,8 @@ pub struct FarmOptions {
     pub exclude_newer: Option<Timestamp>,
     /// Sdists and wheels that the index is to show as if they had been published.
     pub local: Vec<PathBuf>,
-    /// Those files are all there is: no index is asked.
-    pub closed: bool,
+    /// Those files are all there is, and no index is asked; of these projects it is known that there are none.
+    pub closed: Option<BTreeSet<ProjectName>>,
     /// Slots.
     pub jobs: usize,
     /// Which projects are well known.
@@ -121,7 +122,7 @@ impl Farm {
         let files = Files::open(&paths.data, FilesOptions::default())?;
         let local: Vec<LocalFile> =
             options.local.iter().map(|path| LocalFile::read(path)).collect::<Result<_, _>>()?;
-        let (uv, client) = match options.closed {
+        let (uv, client) = match options.closed.is_some() {
             true => handle.block_on(given_installer(paths, &local))?,
             false => handle.block_on(installer_and_index(paths, &files, &found))?,
         };
@@ -129,7 +130,7 @@ impl Farm {
             true => uv.clone(),
             false => handle.block_on(uv.anywhere(&paths.data, &client, &files))?,
         };
-        let (exclude_newer, closed) = (options.exclude_newer, options.closed);
+        let (exclude_newer, closed) = (options.exclude_newer, options.closed.clone());
         let proxy_options = ProxyOptions { exclude_newer, local, closed, ..ProxyOptions::default() };
         let proxy = Proxy::new(client.clone(), files.clone(), proxy_options);
         let (serving, address) = serve_resolver(&handle, &proxy)?;

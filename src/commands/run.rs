@@ -37,7 +37,7 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
         interpreters: arguments.environments.interpreter.clone(),
         exclude_newer,
         local: local_files(&targets),
-        closed: false,
+        closed: None,
         jobs,
         popularity: popularity.clone(),
     };

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cycles;
+mod elsewhere;
 mod fixtures;
 mod interrupted;
 mod keeping;

@@ -61,6 +61,30 @@ fn real_packages_come_out_as_they_are() {
     assert_eq!((&old["outcome"], &old["reason"]), (&"unsupported".into(), &"requires-python".into()));
 }
 
+#[test]
+fn old_pythons_get_what_is_for_them_and_run_every_phase() {
+    let data = tempfile::tempdir().expect("a temporary folder can be made");
+    if let Err(why) = provide_installer(data.path()) {
+        wheeltapper_testkit::skip!("{why}");
+    }
+    for (python, markupsafe, installer) in [("2.7", "1.1.1", "pip 20.3.4"), ("3.6", "2.0.1", "uv ")] {
+        let words = ["run", "--format", "json", "--from", "sdist", "--python", python, "six", "markupsafe"];
+        let run = finish(configured(data.path(), &words));
+        if run.stderr.contains(&format!("no Python {python} was found")) {
+            wheeltapper_testkit::skip!("there is no Python {python} here");
+        }
+        run.ends_with(0);
+        for (project, version) in [("six", None), ("markupsafe", Some(markupsafe))] {
+            let record = the(&run, project, "sdist");
+            assert_eq!(record["outcome"], "passed", "{project} on {python}: {}", record["cause"]);
+            assert!(version.is_none_or(|version| record["version"] == version), "{}", record["version"]);
+            assert!(record["leftovers"].as_array().is_some_and(Vec::is_empty), "{project}");
+            let with = record["environment"]["installer"].as_str().unwrap_or_default();
+            assert!(with.starts_with(installer), "{with}");
+        }
+    }
+}
+
 /// The record of this project and artifact.
 fn the<'a>(run: &'a Run, project: &str, artifact: &str) -> &'a Value {
     let found =

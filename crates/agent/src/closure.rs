@@ -1,6 +1,8 @@
 //! What a release, its build and its tests could ask an installer for, as far as that can be told without running any of it:
 //! the files that a machine without a network has to be given.
 
+use std::collections::BTreeSet;
+
 use wheeltapper_core::{ProjectName, Version, build_system::BuildSystem, metadata::Metadata};
 use wheeltapper_recipe::{Plans, SourceTree as _};
 
@@ -26,8 +28,17 @@ pub struct Still<'a> {
     pub plans: &'a Plans,
 }
 
-/// All wheels that any phase on any plan asks for, each once; the error is what has no wheel there, so that only running
-/// strangers' code would tell. What cannot be resolved at all adds nothing: it cannot be resolved there either.
+/// What any phase on any plan asks for.
+#[derive(Debug, Default)]
+pub struct Closure {
+    /// Wheels, each once.
+    pub wheels: Vec<LockedWheel>,
+    /// Projects that a question names which has no answer: some of them may not exist.
+    pub in_vain: BTreeSet<ProjectName>,
+}
+
+/// What any phase on any plan asks for; the error is what has no wheel there, so that only running strangers' code would tell.
+/// What cannot be resolved at all adds no wheel: it cannot be resolved there either.
 ///
 /// # Errors
 /// When the resolver cannot be run, or the index is lost.
@@ -36,8 +47,8 @@ pub fn closure(
     environment: &HostEnvironment,
     asked: &Asked<'_>,
     still: Still<'_>,
-) -> Result<Result<Vec<LockedWheel>, String>, Error> {
-    let mut wheels: Vec<LockedWheel> = Vec::new();
+) -> Result<Result<Closure, String>, Error> {
+    let Closure { mut wheels, mut in_vain } = Closure::default();
     let mut below = Vec::new();
     for (number, question) in questions(environment, still).into_iter().enumerate() {
         let of_tests = number >= FIRST_OF_TESTS;
@@ -45,7 +56,10 @@ pub fn closure(
             Question { constraints: if of_tests { Vec::clone(&below) } else { Vec::new() }, ..question };
         match resolver.resolve(environment, asked, &question)? {
             Resolution::NeedsBuild(what) => return Ok(Err(what)),
-            Resolution::Impossible(_) => {}
+            Resolution::Impossible(words) => {
+                in_vain.extend(question.projects());
+                in_vain.extend(not_found(&words));
+            }
             Resolution::Locked(more) => {
                 if number == RUNTIME {
                     below =
@@ -57,7 +71,15 @@ pub fn closure(
     }
     wheels.sort_by(|left, right| left.filename.cmp(&right.filename));
     wheels.dedup();
-    Ok(Ok(wheels))
+    Ok(Ok(Closure { wheels, in_vain }))
+}
+
+/// The projects of which the resolver says that they were not found.
+fn not_found(words: &str) -> impl Iterator<Item = ProjectName> {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let named: Vec<_> =
+        words.windows(4).filter(|four| four[1..] == ["was", "not", "found"]).map(|four| four[0]).collect();
+    named.into_iter().filter_map(|name| name.parse().ok())
 }
 
 const RUNTIME: usize = 1;

@@ -32,7 +32,7 @@ mod work;
 
 pub use agent::Agent;
 pub use cell::blank_evidence;
-pub use closure::{Still, closure};
+pub use closure::{Closure, Still, closure};
 pub use environment::HostEnvironment;
 pub use error::Error;
 pub use index::{Fetched, Index};

@@ -57,6 +57,7 @@ pub fn export(paths: &Paths, arguments: &ExportArguments) -> Result<Exit, Failur
         builder: JobsBuilder::default(),
         leases: Vec::new(),
         asked_about: BTreeSet::new(),
+        absent: BTreeSet::new(),
         cells: Vec::new(),
     };
     let catalog = Catalog { client: reading.index.client.clone(), exclude_newer: None };
@@ -77,7 +78,7 @@ pub fn export(paths: &Paths, arguments: &ExportArguments) -> Result<Exit, Failur
         return Err(Failure::new(Exit::Input, "nothing is left to be exported"));
     }
     packing.add_installer()?;
-    let Packing { builder, asked_about, cells, leases, .. } = packing;
+    let Packing { builder, asked_about, absent, cells, leases, .. } = packing;
     let count = cells.len();
     let jobs = Jobs {
         schema: SCHEMA,
@@ -86,6 +87,7 @@ pub fn export(paths: &Paths, arguments: &ExportArguments) -> Result<Exit, Failur
         options: options.cell,
         cells,
         files: Vec::new(),
+        absent: absent.into_iter().collect(),
         answers: answers(&reading, &asked_about),
     };
     let document = builder.write(jobs, std::io::BufWriter::new(out))?;
@@ -155,6 +157,7 @@ struct Packing<'a> {
     /// Files are kept from being evicted until they are packed.
     leases: Vec<Fetched>,
     asked_about: BTreeSet<ProjectName>,
+    absent: BTreeSet<ProjectName>,
     cells: Vec<ExportedCell>,
 }
 
@@ -197,7 +200,13 @@ impl Packing<'_> {
             }
         };
         self.asked_about.insert(project.clone());
-        for wheel in &needed {
+        for name in needed.in_vain {
+            let page = self.reading.runtime.block_on(self.reading.index.proxy.page(&name));
+            if let Err(wheeltapper_index::Error::ProjectNotFound(name)) = page {
+                self.absent.insert(name);
+            }
+        }
+        for wheel in &needed.wheels {
             self.asked_about.insert(wheel.project.clone());
             let file = self.reading.index.fetch_wheel(wheel)?;
             self.keep(&wheel.filename, file);
@@ -219,14 +228,22 @@ impl Packing<'_> {
         Ok(())
     }
 
-    /// The uv that runs there.
+    /// The uv that runs there, where the index has it; else that machine needs one of its own.
     fn add_installer(&mut self) -> Result<(), Failure> {
         let project = "uv".parse().map_err(|_| Failure::new(Exit::Farm, "uv is a name"))?;
-        let page = self.reading.runtime.block_on(self.reading.index.client.project(&project))?;
         let shown = &self.environment.shown;
-        let none =
-            || Failure::new(Exit::Input, format!("the index has no uv for {} on {}", shown.os, shown.arch));
-        let file = Uv::listed(&page.files, &shown.os, &shown.arch).ok_or_else(none)?;
+        let page = match self.reading.runtime.block_on(self.reading.index.client.project(&project)) {
+            Err(error) if error.kind() == wheeltapper_index::Kind::Absent => None,
+            page => Some(page?),
+        };
+        let file = page.as_ref().and_then(|page| Uv::listed(&page.files, &shown.os, &shown.arch));
+        let Some(file) = file else {
+            view::remark(&format!(
+                "the index has no uv for {} on {}: one must be there",
+                shown.os, shown.arch
+            ));
+            return Ok(());
+        };
         let (filename, fetched) = self.fetch(&Origin::Index(Box::new(file.clone())))?;
         self.keep(&filename, fetched);
         Ok(())

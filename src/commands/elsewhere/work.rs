@@ -45,7 +45,7 @@ fn run(
     let given = jobs.files.iter().filter_map(|file| packed(&folder, &file.filename)).collect();
     let options = FarmOptions {
         local: given,
-        closed: true,
+        closed: Some(jobs.absent.iter().cloned().collect()),
         jobs: 1,
         popularity: Popularity::shipped(),
         ..Default::default()

@@ -3,6 +3,8 @@
 
 mod import;
 mod pack;
+#[cfg(test)]
+mod tests;
 
 use std::{io::Read as _, path::Path};
 
@@ -42,6 +44,8 @@ pub struct Jobs {
     pub cells: Vec<ExportedCell>,
     /// All files that are packed with it.
     pub files: Vec<ExportedFile>,
+    /// Projects that something asks for and the index does not have.
+    pub absent: Vec<ProjectName>,
     /// What the index answered about the projects that the cells name.
     pub answers: Vec<IndexAnswer>,
 }

@@ -34,8 +34,9 @@ pub struct ProxyOptions {
     pub exclude_newer: Option<Timestamp>,
     /// Files served as if they had been published; each hides a published file of the same name, and no other.
     pub local: Vec<LocalFile>,
-    /// The local files are all there is: that a project is not among them says nothing of the project.
-    pub closed: bool,
+    /// The local files are all there is. Of these projects it is known that there are none; that another one is not among the
+    /// files says nothing of it.
+    pub closed: Option<BTreeSet<ProjectName>>,
     /// What each listener's clients may ask for.
     pub rate: Rate,
 }
@@ -145,7 +146,11 @@ impl Proxy {
                 let index = "local files".to_owned();
                 Arc::new(ProjectPage::of(name.clone(), index, Vec::new(), ProjectStatus::default()))
             }
-            Err(Error::ProjectNotFound(_)) if options.closed => return Err(Error::NotGiven(name.clone())),
+            Err(Error::ProjectNotFound(_))
+                if options.closed.as_ref().is_some_and(|absent| !absent.contains(name)) =>
+            {
+                return Err(Error::NotGiven(name.clone()));
+            }
             Err(error) => return Err(error),
         };
         let mut page = ProjectPage::clone(&published);
