@@ -47,7 +47,7 @@ pub struct Platform {
     pub short: String,
     /// For people, e.g. `debian 12`.
     pub long: String,
-    /// Digest of `os-release` and of the package database's state; or of all that is in the root file system.
+    /// Digest of `os-release` and of the list of installed packages; or of all that is in the root file system.
     pub digest: Sha256,
     /// The root file system.
     pub root: Option<Root>,
@@ -60,16 +60,17 @@ impl Platform {
             .iter()
             .find_map(|path| std::fs::read_to_string(path).ok())
             .unwrap_or_default();
-        let databases = ["/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sqlite", "/lib/apk/db/installed"];
-        // The package database changes with every package that is installed; its size and time stand for it.
-        let state: Vec<String> = databases
-            .iter()
-            .filter_map(|path| {
-                let metadata = std::fs::metadata(path).ok()?;
-                let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-                Some(format!("{path} {} {}", metadata.len(), modified.as_nanos()))
-            })
-            .collect();
+        // What is installed, as the system's own package database says: a list in a text, or a database that is too large to be
+        // read at each start, and for which its size and time stand.
+        let lists = ["/var/lib/dpkg/status", "/lib/apk/db/installed"]
+            .into_iter()
+            .filter_map(|path| Some(format!("{path} {}", Sha256::of(&std::fs::read(path).ok()?).hex())));
+        let databases = ["/var/lib/rpm/rpmdb.sqlite"].into_iter().filter_map(|path| {
+            let metadata = std::fs::metadata(path).ok()?;
+            let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+            Some(format!("{path} {} {}", metadata.len(), modified.as_nanos()))
+        });
+        let state: Vec<String> = lists.chain(databases).collect();
         Platform::parse(&text, &state.join("\n"))
     }
 

@@ -61,6 +61,16 @@ pub struct Standing {
     pub since: Option<(String, String)>,
 }
 
+impl Standing {
+    /// True when the package fails as far as is known: a cell that the cycle has not come to stands at the result it has.
+    pub fn is_failing(&self) -> bool {
+        match self.state {
+            State::Left => self.result.as_ref().is_some_and(|result| result.outcome.is_failure()),
+            state => state.is_failing(),
+        }
+    }
+}
+
 /// The columns of the result that a cell stands at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StandingResult {
@@ -137,4 +147,32 @@ pub struct People {
     /// Who has which role on the index, role and user name, where it publishes that.
     #[serde(default)]
     pub roles: Vec<(String, String)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_cycle_came_to_stands_at_its_result() {
+        let cell = CellName {
+            project: "six".parse().unwrap(),
+            environment: "cp313".to_owned(),
+            artifact: Artifact::Sdist,
+        };
+        let of = |state, outcome: Option<Outcome>| {
+            let result = outcome.map(|outcome| StandingResult {
+                id: "1".to_owned(),
+                version: "1".to_owned(),
+                outcome,
+                cause: None,
+                signature: None,
+                started: String::new(),
+            });
+            Standing { cell: cell.clone(), cycle: 1, due: None, state, result, since: None }.is_failing()
+        };
+        assert!(of(State::Left, Some(Outcome::TestFailed)));
+        assert!(!of(State::Left, Some(Outcome::Passed)) && !of(State::Left, None));
+        assert!(!of(State::Flaky, Some(Outcome::TestFailed)));
+    }
 }

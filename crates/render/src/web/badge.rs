@@ -30,7 +30,7 @@ impl Badge {
     /// The badge of a project whose cells stand so.
     pub fn of(standings: &[Standing]) -> Badge {
         let count = |wanted: &dyn Fn(&Standing) -> bool| standings.iter().filter(|one| wanted(one)).count();
-        let fails = |one: &Standing| one.state.is_failing() || one.state == State::Flaky;
+        let fails = |one: &Standing| one.is_failing() || one.state == State::Flaky;
         let came_to =
             |one: &Standing, outcome| one.result.as_ref().is_some_and(|result| result.outcome == outcome);
         let passed = count(&|one| !fails(one) && came_to(one, Outcome::Passed));

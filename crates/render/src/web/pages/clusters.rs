@@ -25,7 +25,7 @@ pub struct ClusterExample {
 /// Failing cells by signature, what holds up most people first: signature, weight, cells.
 fn clustered<'a>(standings: &'a [Standing], ranks: &Ranks) -> Vec<(&'a str, f64, Vec<&'a Standing>)> {
     let mut by_signature: BTreeMap<&str, Vec<&Standing>> = BTreeMap::new();
-    for standing in standings.iter().filter(|standing| standing.state.is_failing()) {
+    for standing in standings.iter().filter(|standing| standing.is_failing()) {
         let signature = standing.result.as_ref().and_then(|result| result.signature.as_deref());
         if let Some(signature) = signature {
             by_signature.entry(signature).or_default().push(standing);

@@ -207,7 +207,7 @@ pub(in crate::web) fn front(
             let here = || standings.iter().filter(|standing| standing.cell.environment == *name);
             context! {
                 name => one_line(name, 60), href => environment_path(name), cells => here().count(),
-                failing => here().filter(|standing| standing.state.is_failing()).count(),
+                failing => here().filter(|standing| standing.is_failing()).count(),
             }
         }).collect::<Vec<_>>(),
     })

@@ -71,7 +71,7 @@ pub(super) fn environment_path(name: &str) -> String {
 pub(super) fn environment(name: &str, standings: &[Standing]) -> Value {
     let here: Vec<&Standing> = standings.iter().filter(|one| one.cell.environment == name).collect();
     let failing: Vec<&&Standing> =
-        here.iter().filter(|one| one.state.is_failing() || one.state == State::Flaky).collect();
+        here.iter().filter(|one| one.is_failing() || one.state == State::Flaky).collect();
     let counts: Vec<String> = State::ALL
         .iter()
         .filter_map(|state| {
