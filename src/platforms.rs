@@ -38,7 +38,7 @@ impl Platforms {
         Ok(Platforms { catalogue, built })
     }
 
-    /// All environments: those of root file systems, then those of the host; `uvs` are the versions of uv for the host and for the
+    /// All environments within these limits (none are said where nothing is run): those of root file systems, then the host's; `uvs` are the versions of uv for the host and for the
     /// others. Where the host's own have the name of one that was built, they also say where they were found.
     pub fn environments(
         &self,
@@ -67,6 +67,9 @@ impl Platforms {
             }
         }
         all.extend(environments(found, &host, on_host, limits, &mut names));
+        // Less than the full sandbox shows cells this machine's own system only. Names stay what they are.
+        let complete = matches!(limits.sandbox.as_str(), "full" | "");
+        all.retain(|environment| complete || environment.root.is_none());
         all
     }
 
