@@ -124,9 +124,18 @@ impl Suite<'_> {
             return Some(format!("{path}.py"));
         }
         let initial = format!("{path}/__init__.py");
-        let is_module = self.reader.has_file(&format!("{path}.py")) || self.reader.has_file(&initial);
-        let all_there = import.names.iter().all(|name| self.has_module(&format!("{path}/{name}")));
-        (!is_module && !all_there && !path.is_empty()).then_some(initial)
+        let missing = import.names.iter().find(|name| !self.has_module(&format!("{path}/{name}")))?;
+        if path.is_empty() || self.reader.has_file(&format!("{path}.py")) {
+            return None;
+        }
+        match self.reader.text(&initial) {
+            None => Some(initial),
+            // A name that the package itself does not know is a module that was left out.
+            Some(text) => {
+                (!text.contains(missing.as_str()) && !text.contains('*') && !text.contains("__getattr__"))
+                    .then(|| format!("{path}/{missing}.py"))
+            }
+        }
     }
 
     /// The conftest that a file's fixtures must come from, where there is none, and one of the fixtures.
@@ -189,6 +198,14 @@ mod tests {
         );
         let absolute = "from tests import client\nfrom tests.unit.data import y\ndef test_a(): pass\n";
         assert_eq!(paths(&[("tests/test_a.py", absolute)]), "tests/__init__.py tests/unit/data.py");
+    }
+
+    #[test]
+    fn a_name_that_its_package_does_not_know_is_a_module_left_out() {
+        let test = "from tests import results\nfrom tests import known\ndef test_a(): pass\n";
+        let files = |initial| [("tests/test_a.py", test), ("tests/__init__.py", initial)];
+        assert_eq!(paths(&files("known = 1\n")), "tests/results.py");
+        assert_eq!(paths(&files("from .x import *\n")), "");
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod toml_file;
 mod tools;
 mod tree;
 mod unbuilt;
+mod used_extras;
 mod variables;
 
 use std::collections::BTreeMap;

@@ -16,6 +16,7 @@ use crate::{
     survey::{Survey, TestFile, is_under},
     tools::{ALTERNATIVES, DEVELOPMENT_TOOLS},
     tree::file_name,
+    used_extras::UsedExtra,
 };
 
 /// The requirements of a plan.
@@ -36,6 +37,7 @@ pub(crate) struct Basis<'a> {
     pub survey: &'a Survey,
     pub config: Option<&'a PytestConfig>,
     pub declared: &'a Declared,
+    pub used_extras: Vec<UsedExtra>,
 }
 
 /// The first Python that nose does not run on: it was last released in 2015.
@@ -79,6 +81,9 @@ fn with_lists(basis: &Basis, tool: Tool, chosen: &[&Declaration]) -> Needs {
         implied_by_sources(basis, &mut needs);
     } else if let Some(runner) = runner_of(tool) {
         needs.want(basis, runner, "the runner", None);
+    }
+    for used in &basis.used_extras {
+        needs.want_extra(basis, used);
     }
     imported(basis, &mut needs);
     needs
@@ -196,6 +201,28 @@ impl Needs {
         }
         let what = if is_extra { "installed as an extra".to_owned() } else { taken.join(", ") };
         self.why.push(format!("requirements from {} ({place}): {what}", declaration.name));
+    }
+
+    /// Adds an extra unless it is there, or what the list has brings all of it.
+    fn want_extra(&mut self, basis: &Basis, used: &UsedExtra) {
+        let requirements = basis.about.provides_extra.get(&used.extra).map_or(&[][..], Vec::as_slice);
+        let projects: Vec<ProjectName> =
+            requirements.iter().filter_map(|text| Some(specifier(text).ok()?.project)).collect();
+        if self.extras.contains(&used.extra) || projects.iter().all(|project| self.projects.contains(project))
+        {
+            return;
+        }
+        self.projects.extend(projects);
+        self.extras.push(used.extra.clone());
+        let place = place(&used.file, used.line);
+        self.why.push(format!("extra {} inferred ({place}): {}", used.extra, used.because));
+        self.origins.push(Origin {
+            requirement: used.extra.clone(),
+            declared_by: None,
+            file: Some(used.file.clone()),
+            line: Some(used.line),
+            needed_for: Some(used.because.clone()),
+        });
     }
 
     /// Adds a project unless something has it; as a lower list declares it where one does.
@@ -320,7 +347,7 @@ fn is_imported(basis: &Basis, project: &ProjectName) -> bool {
 }
 
 /// True when a project of this name is known, or by its name likely, to provide a module, as [`portion`] has it.
-fn provides(project: &ProjectName, module: &str) -> bool {
+pub(crate) fn provides(project: &ProjectName, module: &str) -> bool {
     let project = project.as_str();
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_', '.'], "");
     let (name, wanted) = (plain(project), plain(module));
@@ -397,13 +424,8 @@ fn imported(basis: &Basis, needs: &mut Needs) {
         .chain(basis.survey.local_modules.iter().map(String::as_str))
         .collect();
     let mut wanted: BTreeMap<String, (&TestFile, u32)> = BTreeMap::new();
-    let files = files(basis);
-    // A suite that does without a module in one place does so in others.
-    let dispensable: BTreeSet<&str> =
-        files.iter().flat_map(|file| &file.facts.guarded).map(String::as_str).collect();
-    for file in &files {
-        let late = file.facts.late.iter().filter(|import| !dispensable.contains(top(&import.module)));
-        for import in file.facts.imports.iter().chain(late) {
+    for file in files(basis) {
+        for import in file.facts.imports.iter().chain(&file.facts.late) {
             let module = top(&import.module);
             if is_stdlib(module)
                 || module.is_empty()

@@ -532,3 +532,19 @@ fn folders_that_want_a_system_are_left_out_beside_unit_tests() {
     let configured = [SRC, ("pytest.ini", "[pytest]\n"), unit, ("tests/system/test_b.py", PYTEST)];
     assert_eq!(release(&configured).command(), "source-tree: pytest");
 }
+
+#[test]
+fn extras_of_modules_that_the_tests_import_are_installed() {
+    let files = [
+        ("p/__init__.py", ""),
+        ("p/formats/__init__.py", ""),
+        ("p/formats/sarif.py", "import json, sarif_om\nfrom p import x\n"),
+        ("p/web.py", "import flask\n"),
+        ("tests/test_a.py", "from p.formats import sarif\ndef test_a(): pass\n"),
+    ];
+    let extras = &[("all", "sarif-om"), ("all", "flask"), ("sarif", "sarif-om"), ("web", "flask")];
+    let plan = release(&files).extras(extras).first();
+    assert_eq!(plan.extras, ["sarif"]);
+    assert!(plan.why.iter().any(|why| why.contains("p/formats/sarif.py:1")), "{:?}", plan.why);
+    assert_eq!(release(&files).extras(extras).runtime(&["sarif-om"]).first().extras, Vec::<String>::new());
+}

@@ -28,6 +28,7 @@ use crate::{
     requirement::without_pin,
     survey::{Survey, TestFile},
     tree::{Reader, SourceTree, file_name},
+    used_extras::used_extras,
 };
 
 /// The most plans that are worked out.
@@ -238,6 +239,7 @@ impl Case<'_> {
             survey: &self.survey,
             config: self.config.as_ref(),
             declared: &self.declared,
+            used_extras: used_extras(self.reader, &self.survey, self.about),
         };
         // Who writes down what to install wants that installed.
         let tool = drafts.first().filter(|draft| draft.written.is_none()).map(|draft| draft.tool);
