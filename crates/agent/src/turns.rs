@@ -31,3 +31,27 @@ impl Turns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn who_wants_the_machine_waits_for_the_others() {
+        let turns = Turns::default();
+        let (sender, receiver) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let (one, other) = (turns.take(Company::Any), turns.take(Company::Any));
+            scope.spawn(|| {
+                let _turn = turns.take(Company::None);
+                sender.send(()).expect("somebody listens");
+            });
+            assert!(receiver.try_recv().is_err(), "it ran beside two others");
+            drop((one, other));
+            receiver.recv().expect("its turn came");
+        });
+        let _again = turns.take(Company::Any);
+    }
+}

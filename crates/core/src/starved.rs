@@ -26,7 +26,7 @@ fn is_of_time(message: &str) -> bool {
     SET.get_or_init(|| {
         RegexSet::new([
             r"(?i)deadline|time[d]?[ _-]?out\b|timeout|too slow|extremely slow|unreliable test timings",
-            r"(?i)\b(?:elapsed|duration|seconds|latency|took|perf_counter|monotonic)\b",
+            r"(?i)\b(?:elapsed|duration|seconds|latency|took|perf_counter|monotonic|complexities)\b",
             // Two measured times: `assert 0.31 < 0.25`, `1.2034 not less than 1.1`, `assert 0.2 == 0.1 ± 0.02`.
             r"assert -?\d+\.\d+ (?:[<>]=?|==) -?\d+(?:\.\d+)?|\d+\.\d+ (?:is )?not (?:less|greater|almost equal)",
         ])

@@ -548,3 +548,11 @@ fn extras_of_modules_that_the_tests_import_are_installed() {
     assert!(plan.why.iter().any(|why| why.contains("p/formats/sarif.py:1")), "{:?}", plan.why);
     assert_eq!(release(&files).extras(extras).runtime(&["sarif-om"]).first().extras, Vec::<String>::new());
 }
+
+#[test]
+fn an_extra_of_checks_is_no_part_of_the_tests() {
+    let files = [SRC, ("tests/test_a.py", PYTEST)];
+    let both = release(&files).extras(&[("check", "pytest-ruff"), ("test", "big-o")]).first();
+    assert_eq!(both.extras, ["test"]);
+    assert_eq!(release(&files).extras(&[("check", "hypothesis")]).first().extras, ["check"]);
+}

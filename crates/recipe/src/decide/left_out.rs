@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use wheeltapper_core::plan::Working;
 
 use super::{Case, Draft};
-use crate::survey::{TestFile, is_under};
+use crate::{
+    pytest_config::{default_patterns, matches},
+    survey::{TestFile, is_under},
+};
 
 /// Markers by which suites name tests that need a network.
 const NETWORK: &[&str] = &[
@@ -54,7 +57,13 @@ impl Case<'_> {
         let arguments = super::ways::paths(&draft.command[1..]);
         let selected: Vec<&TestFile> =
             tests.iter().filter(|file| self.is_selected(file, &arguments)).collect();
-        let folders: BTreeSet<&str> = selected.iter().filter_map(|file| of_a_system(&file.path)).collect();
+        // Also where nothing was counted: what pytest comes across is told by its name.
+        let is_collected = |path: &&str| {
+            let by_name = default_patterns().iter().any(|pattern| matches(pattern, path));
+            by_name && (arguments.is_empty() || arguments.iter().any(|argument| is_under(path, argument)))
+        };
+        let paths = self.reader.files().iter().map(|file| file.0).filter(is_collected);
+        let folders: BTreeSet<&str> = paths.filter_map(of_a_system).collect();
         let named = |folder: &&str| arguments.iter().any(|argument| is_under(argument, folder));
         for folder in folders.iter().filter(|folder| !named(folder)).take(20) {
             draft.command.push(format!("--ignore={folder}"));

@@ -162,7 +162,9 @@ pub(crate) fn purpose(name: &str) -> Purpose {
     match name {
         "test" | "tests" | "testing" | "unittest" | "unittests" | "unit-tests" | "unit-test" | "pytest"
         | "tester" | "testsuite" | "test-suite" | "test-deps" | "test-dependencies" | "test-requires"
-        | "test-require" | "tests-require" | "check" => Purpose::Test,
+        | "test-require" | "tests-require" => Purpose::Test,
+        // What checks may be tests, or linters that run as such.
+        "check" => Purpose::TestPart,
         "dev" | "develop" | "development" | "devel" | "dev-dependencies" | "dev-deps" | "dev-test"
         | "test-dev" | "dev-tests" => Purpose::Dev,
         _ if parts.iter().any(|part| not_tests.contains(part)) => Purpose::Other,

@@ -23,7 +23,10 @@ pub(super) fn facts(source: &str) -> Facts {
         if class.is_some_and(|(at, _)| indent <= at) {
             class = None;
         }
-        if let Some(rest) = line.strip_prefix("class ") {
+        if let Some(rest) = line.strip_prefix("@pytest.mark.") {
+            let mark: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            facts.marks.insert(mark);
+        } else if let Some(rest) = line.strip_prefix("class ") {
             let bases = rest.split_once('(').map_or("", |(_, bases)| bases);
             let unittest =
                 bases.contains("TestCase") || (bases.contains("Test") && !bases.starts_with("Test"));
@@ -90,10 +93,11 @@ mod tests {
         let facts = facts(
             "import unittest, mock\nfrom nose.tools import eq_\n\"\"\"\ndef test_doc(): pass\n\"\"\"\n\
              def test_a():\n    print 'x'\nclass T(unittest.TestCase):\n    def test_b(self):\n        print 1\n\
-             class TestC(object):\n    def test_d(self): pass\nclass X(object):\n    def test_no(self): pass\n",
+             class TestC(object):\n    @pytest.mark.asyncio\n    def test_d(self): pass\nclass X(object):\n    def test_no(self): pass\n",
         );
         assert!(!facts.parsed);
         assert_eq!((facts.functions, facts.methods), (2, 1));
+        assert!(facts.marks.contains("asyncio"));
         assert_eq!(
             facts.imports.iter().map(|i| i.module.as_str()).collect::<Vec<_>>(),
             ["unittest", "mock", "nose.tools"]
