@@ -25,6 +25,7 @@ static MARKS: LazyLock<Regex> = LazyLock::new(|| {
         "depends on ",
         "Traceback",
         "==> ",
+        "╰─> ",
         "--- again",
         "not found",
         "ot met",

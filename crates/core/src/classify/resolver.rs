@@ -21,6 +21,7 @@ struct Sentences {
     no_version: Regex,
     dependent: Regex,
     build: Regex,
+    build_by_pip: Regex,
 }
 
 static SENTENCES: LazyLock<Sentences> = LazyLock::new(|| {
@@ -39,6 +40,9 @@ static SENTENCES: LazyLock<Sentences> = LazyLock::new(|| {
             r"(?P<project>[\w.-]+?)(?:==(?P<version>[\w.+!]+)|[<>!~][\w.,<>=!~*+]*)? depends on (?P<on>[\w.-]+)",
         ),
         build: regex(r"[Ff]ailed to build `(?P<project>[^`=@ ]+)(?:==(?P<version>[^`]+))?`"),
+        build_by_pip: regex(
+            r"^\s*(?:╰─> |ERROR: Failed building wheel for )(?P<project>[A-Za-z0-9][\w.-]*)\s*$",
+        ),
     }
 });
 
@@ -118,7 +122,9 @@ pub(super) fn cause_of(
 /// A requirement that has only an sdist here, which does not build: its name, and the lines of its own build.
 pub(super) fn failed_build<'a>(excerpt: &Excerpt<'a>) -> Option<(Dependency, EvidenceLine, Excerpt<'a>)> {
     let lines = &excerpt.lines;
-    let at = lines.iter().position(|line| SENTENCES.build.is_match(&line.text))?;
+    let Some(at) = lines.iter().position(|line| SENTENCES.build.is_match(&line.text)) else {
+        return failed_build_by_pip(excerpt);
+    };
     let captures = SENTENCES.build.captures(&lines[at].text)?;
     let dependency = Dependency {
         project: captures.name("project")?.as_str().to_owned(),
@@ -140,7 +146,41 @@ pub(super) fn failed_build<'a>(excerpt: &Excerpt<'a>) -> Option<(Dependency, Evi
     Some((dependency, evidence, Excerpt { last: nested.last().cloned(), lines: nested }))
 }
 
+/// The same as pip tells it: what the build printed stands before the line that names the requirement.
+fn failed_build_by_pip<'a>(excerpt: &Excerpt<'a>) -> Option<(Dependency, EvidenceLine, Excerpt<'a>)> {
+    let lines = &excerpt.lines;
+    let at = lines.iter().rposition(|line| SENTENCES.build_by_pip.is_match(&line.text))?;
+    let project = SENTENCES.build_by_pip.captures(&lines[at].text)?.name("project")?.as_str().to_owned();
+    let evidence =
+        EvidenceLine { phase: Phase::Install, line: lines[at].number, text: short(&lines[at].text) };
+    let begin = lines[..at].iter().rposition(|line| line.text.trim_end().ends_with("lines of output]"))?;
+    let nested: Vec<Line<'a>> = lines[begin + 1..at]
+        .iter()
+        .map_while(|line| {
+            let text = line.text.strip_prefix("      ")?;
+            Some(Line { number: line.number, text: text.to_owned().into() })
+        })
+        .collect();
+    let dependency = Dependency { project, version: None };
+    Some((dependency, evidence, Excerpt { last: nested.last().cloned(), lines: nested }))
+}
+
 /// A line as evidence shows it.
 pub(super) fn short(text: &str) -> String {
     text.trim().chars().take(500).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pip_names_the_requirement_after_what_its_build_printed() {
+        let log = "  error: subprocess-exited-with-error\n  ╰─> [2 lines of output]\n      Traceback (most recent call last):\n        \
+                   KeyError: 'x'\n      [end of output]\n  \nerror: metadata-generation-failed\n\n╰─> pycairo\n\nhint: See above";
+        let (dependency, line, nested) = failed_build(&Excerpt::of(log)).unwrap();
+        assert_eq!((dependency.project.as_str(), line.text.as_str()), ("pycairo", "╰─> pycairo"));
+        let nested: Vec<_> = nested.lines.iter().map(|line| line.text.as_ref()).collect();
+        assert_eq!(nested, ["Traceback (most recent call last):", "  KeyError: 'x'"]);
+    }
 }
