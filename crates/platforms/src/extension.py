@@ -21,7 +21,9 @@ with open("tapped.c", "w") as file:
 paths = sysconfig.get_paths()
 suffix = sysconfig.get_config_var("EXT_SUFFIX") or sysconfig.get_config_var("SO") or ".so"
 command = ["cc", "-shared", "-fPIC", "-o", "tapped" + suffix, "tapped.c"]
-command += ["-I" + paths[name] for name in ("include", "platinclude") if paths.get(name)]
+# Debian's Python 2 has its headers elsewhere than it says in its paths.
+folders = [paths.get("include"), paths.get("platinclude"), sysconfig.get_config_var("INCLUDEPY")]
+command += ["-I" + folder for folder in folders if folder]
 try:
     status = subprocess.call(command)
 except OSError as error:
