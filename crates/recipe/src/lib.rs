@@ -45,7 +45,7 @@ pub fn provider(module: &str) -> Option<&'static str> {
 }
 
 /// The version of the rules: a plan made by another is worked out again.
-pub const RECIPE_VERSION: u32 = 3;
+pub const RECIPE_VERSION: u32 = 4;
 
 /// The interpreter a plan is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
