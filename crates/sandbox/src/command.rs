@@ -68,9 +68,12 @@ pub struct Root {
 }
 
 impl Execution {
-    /// True when it waited for a processor for a fifth of its time or more: what it did late says nothing of itself.
+    /// True when it waited for a processor for a fifth of its time or more: what it did late says nothing of itself. One that
+    /// was ended by its time limit after it had computed for all of that time was not.
     pub fn was_starved(&self) -> bool {
-        self.waited * 5 >= self.wall && !self.waited.is_zero()
+        let ready = self.wall.saturating_sub(self.waited);
+        let had_its_time = self.limit == Some(Limit::Time) && !self.cut_short && self.cpu * 10 >= ready * 9;
+        self.waited * 5 >= self.wall && !self.waited.is_zero() && !had_its_time
     }
 }
 
@@ -164,6 +167,8 @@ pub struct Execution {
     pub cpu: Duration,
     /// Time in which it was ready to run and others had the processors: at least so much, zero where the kernel does not tell.
     pub waited: Duration,
+    /// True when its time limit ended it although too much of its time was spent waiting for a processor.
+    pub cut_short: bool,
     /// The most memory it used, in bytes.
     pub peak_memory: Option<u64>,
     /// Where that figure comes from.

@@ -87,6 +87,7 @@ pub(super) struct Report {
     pub(super) wall_us: u64,
     pub(super) cpu_us: u64,
     pub(super) waited_us: u64,
+    pub(super) cut_short: bool,
     pub(super) peak_memory: Option<u64>,
     pub(super) peak_memory_source: crate::MemorySource,
     pub(super) output_bytes: u64,

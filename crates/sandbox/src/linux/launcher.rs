@@ -203,6 +203,7 @@ fn run(spec: &Spec, supervisor: &OwnedFd, log: File) -> Result<Report, Failure> 
         disk_was_full: false,
         checked: Instant::now(),
         waiting: Waiting::new(),
+        cut_short: false,
         free: free(&spec.scratch),
         had: if spec.contained == Contained::Full { (0, 0) } else { used(spec).unwrap_or_default() },
     };
@@ -284,6 +285,8 @@ struct Watch<'a> {
     /// When the limits were looked at last.
     checked: Instant,
     waiting: Waiting,
+    /// The time limit came before it had that much time on a processor.
+    cut_short: bool,
     /// Bytes and inodes that the scratch's file system had free at the beginning.
     free: (u64, u64),
     /// Bytes and inodes that were there before, where layers are copied.
@@ -438,7 +441,9 @@ impl Watch<'_> {
             self.waiting.look(&threads, self.cpu());
         }
         let elapsed = self.begun.elapsed();
-        if elapsed.saturating_sub(self.waiting.total()) >= limits.wall || elapsed >= limits.wall * LONGEST {
+        let ready = elapsed.saturating_sub(self.waiting.total());
+        if ready >= limits.wall || elapsed >= limits.wall * LONGEST {
+            self.cut_short = ready < limits.wall;
             return self.stop(Limit::Time);
         }
         if self.group.is_none() && self.sampled_memory > limits.memory {
@@ -529,6 +534,7 @@ impl Watch<'_> {
             wall_us: micros(over.at.duration_since(started)),
             cpu_us: micros(cpu),
             waited_us: micros(self.waiting.total()),
+            cut_short: self.cut_short,
             peak_memory,
             peak_memory_source,
             output_bytes: self.output_bytes,

@@ -178,6 +178,7 @@ fn execution(report: Report) -> Execution {
         wall: Duration::from_micros(report.wall_us),
         cpu: Duration::from_micros(report.cpu_us),
         waited: Duration::from_micros(report.waited_us),
+        cut_short: report.cut_short,
         peak_memory: report.peak_memory,
         peak_memory_source: report.peak_memory_source,
         output_bytes: report.output_bytes,

@@ -23,7 +23,7 @@ fn ordinary(lab: &Lab) {
     let world = lab.world();
     lab.shell(
         &world,
-        "[ \"$(id -un)\" = wheeltapper ] && [ \"$(id -gn)\" = wheeltapper ] && [ \"$(id -u)\" != 0 ] || exit 1
+        "[ \"$(id -un)\" = tap ] && [ \"$(id -gn)\" = tap ] && [ \"$(id -u)\" != 0 ] || exit 1
          [ \"$(hostname)\" = wheeltapper ] || exit 2
          [ \"$HOME\" = /cell/home ] && [ -w \"$HOME\" ] && [ -z \"$(ls -A $HOME)\" ] || exit 3
          [ \"$(date +%Z)\" = UTC ] || exit 4
