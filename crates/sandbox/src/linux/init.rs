@@ -47,6 +47,9 @@ pub(super) fn main(spec: &Spec, descriptors: Descriptors) -> ! {
 
 fn run(spec: &Spec, descriptors: Descriptors) -> Result<(), ()> {
     die_with_parent();
+    if let Err(failure) = launcher::leave_children_behind().map_err(Failure::at("schedule the command")) {
+        return channel::send(&descriptors.launcher, &FromInit::Failed(failure), None).map_err(drop);
+    }
     // In a user namespace nothing can be done before the launcher has written its maps.
     if spec.in_user_namespace() && !may_go(&descriptors.launcher) {
         return Err(());
@@ -264,7 +267,6 @@ fn execute(
     // SAFETY: system calls on this process, which has one thread; the lists end in null and their strings are alive.
     unsafe {
         libc::setsid();
-        launcher::fall_back();
         for standard in [1, 2] {
             if libc::dup2(output.as_raw_fd(), standard) < 0 {
                 return failed("standard output");

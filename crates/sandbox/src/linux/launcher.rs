@@ -58,27 +58,29 @@ pub fn launcher_main() -> ! {
     std::process::exit(i32::from(sent.is_err()))
 }
 
-/// How far ahead of strangers' code the launcher and init are scheduled, as a nice value.
-const AHEAD: i32 = -10;
+/// The lowest of the priorities before which everybody else waits (`sched(7)`).
+static AHEAD: libc::sched_param = libc::sched_param { sched_priority: 1 };
 
-/// Asks that this process and init need not queue behind the endless loops of other cells: each of the four steps to a
-/// started command would wait for a core otherwise. Only root may; a plain user's launcher waits its turn. The command is put
-/// back among the others by [`fall_back`].
+/// Asks that this process, and init as its copy, need not queue behind the endless loops of cells: each of the steps to a started
+/// command would wait for a core otherwise. Only root may; a plain user's launcher waits its turn.
 fn go_ahead() {
-    // A session of its own: what the terminal sends is for the supervisor to hear, and where the kernel schedules by session
-    // (`sched(7)`, autogroups) it is a group of its own.
-    // SAFETY: setsid and setpriority with plain numbers.
-    unsafe {
-        libc::setsid();
-        libc::setpriority(libc::PRIO_PROCESS, 0, AHEAD);
-    }
-    let _ = fs::write("/proc/self/autogroup", AHEAD.to_string());
+    // SAFETY: sched_setscheduler of this thread, with a structure that outlives the call.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &raw const AHEAD) };
 }
 
-/// Undoes [`go_ahead`] for the process that is about to become the command, after its `setsid`.
-pub(super) fn fall_back() {
-    // SAFETY: plain numbers; to be scheduled later is always allowed.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) };
+/// What this process forks from here on, the command above all, is scheduled as everybody is.
+pub(super) fn leave_children_behind() -> io::Result<()> {
+    // SAFETY: as above.
+    let result = unsafe {
+        match libc::sched_getscheduler(0) {
+            libc::SCHED_RR => {
+                let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
+                libc::sched_setscheduler(0, policy, &raw const AHEAD)
+            }
+            _ => 0,
+        }
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn read_specification(file: &File) -> Result<Spec, Failure> {

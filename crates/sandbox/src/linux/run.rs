@@ -101,6 +101,7 @@ fn launch(
         .arg0("wheeltapper-sandbox")
         .args(&launcher.1)
         .env_clear()
+        .process_group(0)
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::from(specification))
         .stderr(Stdio::from(log));

@@ -34,6 +34,7 @@ fn ordinary(lab: &Lab) {
          [ \"$(pwd)\" = /cell ] || exit 9
          [ \"$(umask)\" = 0022 ] || exit 10
          ! grep -q ' SigIgn:.*[1-9]' /proc/self/status || exit 11
+         [ \"$(cut -d' ' -f19,41 /proc/self/stat)\" = '0 0' ] || exit 12
          exit 0",
     )
     .passed();
