@@ -85,7 +85,7 @@ mod tests {
         let at = |index: &str| beside_simple(&index.parse().unwrap(), &name).map(String::from);
         assert_eq!(at("https://index.org/simple/").as_deref(), Some("https://index.org/pypi/six/json"));
         assert_eq!(at("https://x.org/a/b/simple/").as_deref(), Some("https://x.org/a/b/pypi/six/json"));
-        assert_eq!(at("https://x.org/root/main/+index/"), None);
+        assert_eq!(at("https://x.org/team/main/+index/"), None);
     }
 
     #[test]

@@ -169,14 +169,14 @@ fn misses(text: &mut String, measured: &Measured, figures: &Figures<'_>) {
     }
     if measured.sandbox.iter().any(|(name, p50, p95, _)| name == "load" && (*p50 > 8.0 || *p95 > 25.0)) {
         lines.push(
-            "Under load the sandbox waits for a core: its launcher, the process that owns the layers' name space, init and the command \
-             start one after the other, and each queues behind the endless loops.",
+            "Under load a command waits for a core: whoever asked for it, the launcher's first moment, and the command itself queue behind \
+             the endless loops.",
         );
     }
     if measured.reuse.as_ref().is_some_and(|reuse| reuse.per_second() < 1000.0) {
         lines.push(
-            "Reused results pay the command's start (finding interpreters, opening store and index), then one look-up and one \
-             transaction each, one after the other.",
+            "Reused results pay the command's start (finding interpreters, opening store and index), then one look-up \
+             each; sixteen are written together.",
         );
     }
     for line in &lines {
