@@ -10,6 +10,7 @@ brings (BACKEND_PATH), or one that starts threads when it is imported, is import
 """
 import json
 import os
+import re
 import sys
 
 
@@ -77,6 +78,12 @@ def in_child(action, result_path):
         return json.load(stream)
 
 
+def of_an_extra(requirement):
+    """Whether its marker holds for an extra only, as PEP 508 spells one: of those, a build has none."""
+    marker = requirement.partition(";")[2]
+    return re.search(r"(^|\band\b|\()\s*extra\s*==", marker) and not re.search(r"\bor\b", marker)
+
+
 def threads():
     try:
         return len(os.listdir("/proc/self/task"))
@@ -112,7 +119,8 @@ def main():
     def build_wheel():
         return load_backend(spec, path).build_wheel(out, {}, None)
 
-    missing = [entry for entry in in_child(get_requires, state) if entry not in provided]
+    asked = in_child(get_requires, state)
+    missing = [entry for entry in asked if entry not in provided and not of_an_extra(entry)]
     result = {"requires": missing} if missing else {"wheel": in_child(build_wheel, state)}
     with open(os.path.join(out, "result.json"), "w") as stream:
         json.dump(result, stream)
