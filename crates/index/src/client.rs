@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    io::Write as _,
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -81,7 +81,8 @@ pub(crate) struct Kept {
     content_type: String,
     etag: Option<String>,
     last_modified: Option<String>,
-    /// Unix seconds.
+    /// Unix seconds: when its file was written or touched last.
+    #[serde(skip)]
     fetched: i64,
     /// Seconds; as the index said.
     max_age: Option<u64>,
@@ -173,9 +174,12 @@ impl Client {
                         let reason = "`not modified` to a question without a condition".to_owned();
                         return Err(Error::Garbage { index: address, reason });
                     };
-                    (kept.fetched, kept.max_age) = (fetched.fetched, fetched.max_age);
                     let page = parse(&kept, &body)?;
-                    if let Some(place) = &place {
+                    let as_before = kept.max_age == fetched.max_age;
+                    (kept.fetched, kept.max_age) = (fetched.fetched, fetched.max_age);
+                    if let Some(place) = &place
+                        && !(as_before && touch(place))
+                    {
                         keep(place, &kept, &body);
                     }
                     return Ok(Some(page));
@@ -369,10 +373,21 @@ fn max_age(cache_control: &str) -> Option<u64> {
 }
 
 fn read_kept(place: &Path) -> Option<(Kept, Bytes)> {
-    let bytes = Bytes::from(std::fs::read(place).ok()?);
+    let mut file = std::fs::File::open(place).ok()?;
+    let written = Timestamp::try_from(file.metadata().ok()?.modified().ok()?).ok()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).ok()?;
+    let bytes = Bytes::from(bytes);
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    let kept: Kept = serde_json::from_slice(&bytes[..end]).ok()?;
+    let mut kept: Kept = serde_json::from_slice(&bytes[..end]).ok()?;
+    kept.fetched = written.as_second();
     (kept.schema == 1).then(|| (kept, bytes.slice(end + 1..)))
+}
+
+/// Says of a kept page that it was right just now, without writing it anew; false where that cannot be said.
+fn touch(place: &Path) -> bool {
+    let now = std::fs::FileTimes::new().set_modified(std::time::SystemTime::now());
+    std::fs::File::options().append(true).open(place).and_then(|file| file.set_times(now)).is_ok()
 }
 
 fn keep(place: &Path, kept: &Kept, body: &[u8]) {

@@ -163,14 +163,41 @@ async fn pages_are_kept_and_asked_for_with_conditions() {
 }
 
 #[tokio::test]
+async fn a_kept_page_that_is_still_right_is_believed_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|asked| match asked.header("if-modified-since") {
+        "Sun" => Reply::status(304),
+        _ => {
+            let Reply::Whole(status, mut headers, body) = page() else { unreachable!() };
+            headers.push(("Last-Modified", "Sun".into()));
+            Reply::Whole(status, headers, body)
+        }
+    })
+    .await;
+    let ask = || async { server.client_with(Some(folder.path())).project(&six()).await.unwrap() };
+    ask().await;
+    let kept = kept_page(folder.path());
+    let past = std::time::SystemTime::now() - Duration::from_secs(1 << 20);
+    std::fs::File::options().append(true).open(&kept).unwrap().set_modified(past).unwrap();
+    for asked in [2, 2] {
+        ask().await;
+        assert_eq!(server.asked().len(), asked);
+    }
+}
+
+/// The file of the one page that is kept.
+fn kept_page(cache: &Path) -> PathBuf {
+    std::fs::read_dir(cache.join("pages")).unwrap().next().unwrap().unwrap().path().join("six")
+}
+
+#[tokio::test]
 async fn a_fresh_page_is_believed_and_a_torn_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(|_| page()).await;
     server.client_with(Some(folder.path())).project(&six()).await.unwrap();
     server.client_with(Some(folder.path())).project(&six()).await.unwrap();
     assert_eq!(server.asked().len(), 1);
-    let kept =
-        std::fs::read_dir(folder.path().join("pages")).unwrap().next().unwrap().unwrap().path().join("six");
+    let kept = kept_page(folder.path());
     let bytes = std::fs::read(&kept).unwrap();
     std::fs::write(&kept, &bytes[..bytes.len() - 10]).unwrap();
     server.client_with(Some(folder.path())).project(&six()).await.unwrap();
