@@ -34,13 +34,17 @@ pub struct Unpacked {
 /// When it cannot be had, or is no root file system that runs here.
 pub fn unpack(definition: &Definition, building: &Building) -> Result<Unpacked, Error> {
     let since = Instant::now();
-    let mut tree = Tree::new(&building.root())?;
-    match &definition.source {
+    let root = building.root();
+    let tree = match &definition.source {
         Source::Debian { suite, mirror, architecture } => {
             let log = building.folder().join("log");
-            debian::unpack(definition, suite, mirror.as_deref(), *architecture, &mut tree, &log)?;
+            debian::unpack(definition, suite, mirror.as_deref(), *architecture, &root, &log)?
         }
-        Source::Tarball { path } => archive::unpack(path, &mut tree)?,
+        Source::Tarball { path } => {
+            let mut tree = Tree::new(&root)?;
+            archive::unpack(path, &mut tree)?;
+            tree
+        }
         Source::Image { .. } => return Err(cannot(definition, "images of registries are not pulled yet")),
         Source::Host { .. } => return Err(cannot(definition, "it is this machine itself: nothing is built")),
         Source::Elsewhere { system } => {
@@ -49,7 +53,7 @@ pub fn unpack(definition: &Definition, building: &Building) -> Result<Unpacked, 
                 &format!("{system} does not run here: its cells want an agent elsewhere"),
             ));
         }
-    }
+    };
     let machine = look(&tree)?;
     Ok(Unpacked { tree, machine, since })
 }

@@ -5,6 +5,8 @@ use std::{
     io::BufReader,
     path::Path,
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -20,16 +22,46 @@ const LIBRARIES: &str = include_str!("../../../data/debian-libraries.txt");
 /// What every image of a suite has, beside its interpreters.
 const ALWAYS: [&str; 5] = ["gcc", "libc6-dev", "ca-certificates", "tzdata", "netbase"];
 
-/// Makes the root file system of a suite. What mmdebstrap says goes to `log`.
+/// What is waited before a mirror that failed is asked again: it may be amid an update of its own.
+const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(30)];
+
+/// Makes the root file system of a suite in this empty folder. What mmdebstrap says goes to `log`.
 pub(crate) fn unpack(
+    definition: &Definition,
+    suite: &str,
+    mirror: Option<&str>,
+    architecture: Architecture,
+    root: &Path,
+    log: &Path,
+) -> Result<Tree, Error> {
+    let mirror = mirror.map(str::to_owned).or_else(own_mirror);
+    let mut pauses = PAUSES.iter();
+    loop {
+        let mut tree = Tree::new(root)?;
+        if unpack_once(definition, suite, mirror.as_deref(), architecture, &mut tree, log)? {
+            return Ok(tree);
+        }
+        // A cut-off archive is only what follows from it.
+        let said = std::fs::read_to_string(log).unwrap_or_default();
+        let pause = pauses.next().filter(|_| may_pass(&said));
+        let Some(pause) = pause else {
+            return Err(complaint(&said, suite, mirror.as_deref().unwrap_or("the mirror")));
+        };
+        drop(tree);
+        std::fs::remove_dir_all(root).map_err(Error::file(root))?;
+        thread::sleep(*pause);
+    }
+}
+
+/// False where mmdebstrap failed.
+fn unpack_once(
     definition: &Definition,
     suite: &str,
     mirror: Option<&str>,
     architecture: Architecture,
     tree: &mut Tree,
     log: &Path,
-) -> Result<(), Error> {
-    let mirror = mirror.map(str::to_owned).or_else(own_mirror);
+) -> Result<bool, Error> {
     let mut command = Command::new("mmdebstrap");
     command.args(["--variant=minbase", "--format=tar"]);
     command.arg(format!("--architectures={}", architecture.debian()));
@@ -45,7 +77,7 @@ pub(crate) fn unpack(
     }
     command.arg(format!("--include={}", packages(definition).join(",")));
     // Without a mirror mmdebstrap takes the one that it knows.
-    command.args([suite, "-"]).args(&mirror);
+    command.args([suite, "-"]).args(mirror);
     let words = File::create(log).map_err(Error::file(log))?;
     command.env("LC_ALL", "C").env("TMPDIR", log.parent().unwrap_or(Path::new("/tmp")));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(words);
@@ -61,11 +93,16 @@ pub(crate) fn unpack(
     let unpacked = tree.unpack(BufReader::with_capacity(1 << 20, output), "the output of mmdebstrap");
     let status = child.0.wait().map_err(Error::file(Path::new("mmdebstrap")))?;
     if !status.success() {
-        // A cut-off archive is only what follows from it.
-        let said = std::fs::read_to_string(log).unwrap_or_default();
-        return Err(complaint(&said, suite, mirror.as_deref().unwrap_or("the mirror")));
+        return Ok(false);
     }
-    unpacked
+    unpacked.map(|()| true)
+}
+
+/// Whether what went wrong may go right the next time: files that the mirror did not give, or that do not fit its lists yet.
+fn may_pass(said: &str) -> bool {
+    ["Failed to fetch", "Hash Sum mismatch", "unexpected size", "Mirror sync in progress"]
+        .iter()
+        .any(|words| said.contains(words))
 }
 
 /// What mmdebstrap is to include, sorted.
@@ -174,6 +211,14 @@ mod tests {
             let error = complaint(said, "nope", "http://m/debian");
             assert!(error.to_string().contains(told), "{error}");
         }
+    }
+
+    #[test]
+    fn a_mirror_amid_its_update_is_asked_again() {
+        let said = "E: Failed to fetch http://m/debian/pool/p.deb  File has unexpected size (1 != 2). Mirror sync in progress?";
+        assert!(may_pass(said));
+        assert!(!may_pass("E: Unable to locate package python9"));
+        assert!(!may_pass("E: The repository 'http://m/debian nope Release' does not have a Release file."));
     }
 
     #[test]
