@@ -30,7 +30,7 @@ wheel and no result is reused; downloaded files, the ready build layers of Wheel
 environments with build requirements of *uv, not isolated*, and every tool's cache of downloads are warm. The rounds of all ways \
 are taken in turns, so that what else the machine does falls on all of them. A package's figure is its median over the rounds; \
 for Wheeltapper it is the cell's time from the first step to the last, as its record says it. Imports run one interpreter a \
-module under Wheeltapper, one for all elsewhere. tox packages a wheel (`package = wheel`), the quickest of its ways; unpacking \
+module under Wheeltapper, one for all elsewhere. A way that fails a package is left out of that package's figures. tox packages a wheel (`package = wheel`), the quickest of its ways; unpacking \
 the sdist for it is not counted.
 
 The sandbox's own cost is `/bin/true` in a fresh world (made, run, looked through, removed) minus `/bin/true` without, 200 of \
@@ -199,7 +199,10 @@ fn packages(text: &mut String, measured: &Measured, figures: &Figures<'_>) {
         let compiles = if row.subject.native { ", compiles C" } else { "" };
         let _ = write!(text, "| {} {}{compiles} | {:.2} |", row.subject.name, row.subject.version, row.own);
         for peer in &row.peers {
-            let _ = write!(text, " {peer:.2} ({:.2}) |", row.own / peer);
+            let _ = match peer.is_nan() {
+                true => write!(text, " fails |"),
+                false => write!(text, " {peer:.2} ({:.2}) |", row.own / peer),
+            };
         }
         text.push('\n');
     }
@@ -268,9 +271,9 @@ fn phases(text: &mut String, measured: &Measured) {
     text.push('\n');
 }
 
-/// The middle value; of an even number the mean of the two in the middle.
+/// The middle value of those there are; of an even number the mean of the two in the middle; NaN of none.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+    let mut values: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => f64::NAN,
@@ -279,8 +282,11 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
+/// Of those there are.
 fn geometric_mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value.ln(), count + 1));
+    let (sum, count) = values
+        .filter(|value| !value.is_nan())
+        .fold((0.0, 0), |(sum, count), value| (sum + value.ln(), count + 1));
     (sum / f64::from(count)).exp()
 }
 
@@ -292,6 +298,8 @@ mod tests {
     fn means_are_what_they_are_called() {
         assert!((median([3.0, 1.0, 2.0].into_iter()) - 2.0).abs() < 1e-9);
         assert!((median([4.0, 1.0, 2.0, 3.0].into_iter()) - 2.5).abs() < 1e-9);
-        assert!((geometric_mean([1.0, 4.0].into_iter()) - 2.0).abs() < 1e-9);
+        assert!((geometric_mean([1.0, f64::NAN, 4.0].into_iter()) - 2.0).abs() < 1e-9);
+        assert!((median([f64::NAN, 2.0].into_iter()) - 2.0).abs() < 1e-9);
+        assert!(median(std::iter::empty()).is_nan());
     }
 }

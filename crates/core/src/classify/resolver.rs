@@ -28,16 +28,16 @@ static SENTENCES: LazyLock<Sentences> = LazyLock::new(|| {
     let regex = |pattern: &str| Regex::new(pattern).expect("a literal pattern compiles");
     Sentences {
         not_found: regex(
-            r"(?P<project>[\w.-]+) was not found in the (?:package registry|provided package locations)",
+            r"(?P<project>[\w.-]+)(?:\[[\w.,-]*\])? was not found in the (?:package registry|provided package locations)",
         ),
         python: regex(
-            r"the requested Python version \([^)]*\) does not satisfy Python|(?P<project>[\w.-]+?)(?:[=<>!~][\w.,<>=!~*+]*)? depends on Python",
+            r"the requested Python version \([^)]*\) does not satisfy Python|(?P<project>[\w.-]+?)(?:\[[\w.,-]*\])?(?:[=<>!~][\w.,<>=!~*+]*)? depends on Python",
         ),
         no_version: regex(
-            r"(?:there (?:is|are) no versions? of (?P<none>[\w.-]+)|only (?:the following versions of )?(?P<only>[\w.-]+?)(?:[<>=!~][\w.,<>=!~*+]*)? (?:is|are) available|(?:all versions of )?(?P<wheels>[\w.-]+?)(?:[=<>!~][\w.,<>=!~*+]*)? (?:has|have) no (?:usable )?wheels|[Nn]o matching distribution found for (?P<matching>[\w.-]+))",
+            r"(?:there (?:is|are) no versions? of (?P<none>[\w.-]+)|only (?:the following versions of )?(?P<only>[\w.-]+?)(?:\[[\w.,-]*\])?(?:[<>=!~][\w.,<>=!~*+]*)? (?:is|are) available|(?:all versions of )?(?P<wheels>[\w.-]+?)(?:\[[\w.,-]*\])?(?:[=<>!~][\w.,<>=!~*+]*)? (?:has|have) no (?:usable )?wheels|[Nn]o matching distribution found for (?P<matching>[\w.-]+))",
         ),
         dependent: regex(
-            r"(?P<project>[\w.-]+?)(?:==(?P<version>[\w.+!]+)|[<>!~][\w.,<>=!~*+]*)? depends on (?P<on>[\w.-]+)",
+            r"(?P<project>[\w.-]+?)(?:\[[\w.,-]*\])?(?:==(?P<version>[\w.+!]+)|[<>!~][\w.,<>=!~*+]*)? depends on (?P<on>[\w.-]+)",
         ),
         build: regex(r"[Ff]ailed to build `(?P<project>[^`=@ ]+)(?:==(?P<version>[^`]+))?`"),
         build_by_pip: regex(

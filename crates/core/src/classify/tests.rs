@@ -135,6 +135,10 @@ fn the_resolver_is_read_sentence_by_sentence() {
     ));
     assert_eq!((cause.id, cause.subject.as_deref()), (CauseId::NoMatchingDistribution, Some("click")));
     let cause = of(&format!(
+        "{refused}Because only sbom[hatch]<0.1.2 is available and you require sbom[hatch]>=0.1.2, we can conclude\n"
+    ));
+    assert_eq!((cause.id, cause.subject.as_deref()), (CauseId::NoMatchingDistribution, Some("sbom")));
+    let cause = of(&format!(
         "{refused}Because a==1.0 depends on c>=2 and b==1.0 depends on c<2, we can\n      conclude that a==1.0 and b==1.0 are incompatible.\n"
     ));
     assert_eq!((cause.id, cause.subject.as_deref()), (CauseId::DependencyConflict, Some("c")));
