@@ -53,12 +53,17 @@ impl fmt::Display for Failure {
 
 impl From<wheeltapper_index::Error> for Failure {
     fn from(error: wheeltapper_index::Error) -> Self {
-        use wheeltapper_index::Kind;
-        let exit = match error.kind() {
-            Kind::User | Kind::Absent | Kind::Package => Exit::Input,
-            Kind::Farm | Kind::Local => Exit::Farm,
-        };
-        Failure { exit, message: error.to_string(), hint: error.hint().map(str::to_owned) }
+        let (exit, hint) = (exit_of(error.kind()), error.hint().map(str::to_owned));
+        Failure { exit, message: error.to_string(), hint }
+    }
+}
+
+/// The code for a failure of the index's side.
+fn exit_of(kind: wheeltapper_index::Kind) -> Exit {
+    use wheeltapper_index::Kind;
+    match kind {
+        Kind::User | Kind::Absent | Kind::Package => Exit::Input,
+        Kind::Farm | Kind::Local => Exit::Farm,
     }
 }
 
@@ -100,7 +105,8 @@ impl From<wheeltapper_platforms::Error> for Failure {
             | Error::Tool { .. }
             | Error::Busy { .. } => Exit::Input,
             Error::Sandbox(_) => Exit::Sandbox,
-            Error::File { .. } => Exit::Farm,
+            Error::Lost { .. } | Error::File { .. } => Exit::Farm,
+            Error::Files(error) => exit_of(error.kind()),
         };
         Failure { exit, message: error.to_string(), hint: error.hint() }
     }

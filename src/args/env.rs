@@ -57,6 +57,7 @@ pub enum EnvCommand {
 const ENV_EXAMPLES: &str = "Examples:
   wheeltapper env add mine --debian trixie --package libgeos-dev
   wheeltapper env add old --tarball ./rootfs.tar.gz --interpreter-inside /opt/python2.4/bin/python
+  wheeltapper env add alpine --image docker.io/library/python:3.13-alpine
   wheeltapper env add debian13 --package libgeos-dev    what a release lacks, added to one that ships
   wheeltapper env add fast --interpreter /opt/python/bin/python3";
 
@@ -71,7 +72,7 @@ pub struct AddArguments {
     /// A root file system in a .tar, .tar.gz, .tar.zst or .tar.xz
     #[arg(long, value_name = "FILE", group = "source")]
     pub tarball: Option<PathBuf>,
-    /// An image of a registry
+    /// A container image: [registry/]name[:tag][@digest], or a file or folder that holds one
     #[arg(long, value_name = "REFERENCE", group = "source")]
     pub image: Option<String>,
     /// An interpreter of this machine

@@ -7,6 +7,7 @@ mod fixtures;
 mod interrupted;
 mod keeping;
 mod killed;
+mod oci;
 mod plain_user;
 mod platforms;
 mod real_packages;

@@ -24,23 +24,40 @@ const ENVIRONMENTS: [&str; 6] = [
     "debian-sid-cp315",
 ];
 
-struct Machine<'a> {
-    data: &'a Path,
-    definitions: &'a Path,
+/// A data folder and a file of definitions.
+pub struct Machine<'a> {
+    /// The data folder.
+    pub data: &'a Path,
+    /// The user's definitions.
+    pub definitions: &'a Path,
 }
 
 impl Machine<'_> {
-    fn run(&self, words: &[&str]) -> Run {
+    /// Runs it to its end; its records are read.
+    pub fn run(&self, words: &[&str]) -> Run {
         finish(self.command(words))
     }
 
-    fn command(&self, words: &[&str]) -> std::process::Command {
+    /// The program with this data folder, these definitions, and the index that is really configured.
+    pub fn command(&self, words: &[&str]) -> std::process::Command {
         let mut command = configured(self.data, words);
         command.arg("--config").arg(self.definitions);
         command
     }
 
-    fn says(&self, words: &[&str]) -> (i32, String) {
+    /// Builds a platform of a suite, if that can be done here at all.
+    pub fn builds(&self, platform: &str) -> Result<(), String> {
+        let (code, said) = self.says(&["env", "build", platform]);
+        let why = ["without root", "Temporary failure", "do not run here"];
+        if code != 0 && why.iter().any(|why| said.contains(why)) {
+            return Err(said);
+        }
+        assert_eq!(code, 0, "{platform}: {said}");
+        Ok(())
+    }
+
+    /// Its exit code, and all that it says.
+    pub fn says(&self, words: &[&str]) -> (i32, String) {
         let output = self.command(words).output().expect("the program starts");
         let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         (output.status.code().unwrap_or(-1), text.concat())
@@ -61,13 +78,9 @@ fn real_packages_run_on_every_debian_and_nothing_crosses_from_one_to_another() {
     std::fs::write(&definitions, DEFINITIONS).expect("it can be written");
     let machine = Machine { data: &data, definitions: &definitions };
     for platform in ["debian11", "debian13", "debian13-i386", "debian-sid"] {
-        let (code, said) = machine.says(&["env", "build", platform]);
-        if code != 0
-            && ["without root", "Temporary failure", "do not run here"].iter().any(|why| said.contains(why))
-        {
+        if let Err(said) = machine.builds(platform) {
             wheeltapper_testkit::skip!("no root file system can be made here: {said}");
         }
-        assert_eq!(code, 0, "{platform}: {said}");
     }
     each_is_sound(&machine);
     releases_come_out_right(&machine);
@@ -114,7 +127,7 @@ fn releases_come_out_right(machine: &Machine<'_>) {
 }
 
 /// The record of a project's sdist on an environment.
-fn the<'a>(run: &'a Run, project: &str, environment: &str) -> &'a Value {
+pub fn the<'a>(run: &'a Run, project: &str, environment: &str) -> &'a Value {
     let is = |record: &&Value| record["project"] == project && record["environment"]["name"] == environment;
     let found = run.records.iter().find(is);
     found.unwrap_or_else(|| panic!("no record of {project} on {environment}\n{}", run.stderr))

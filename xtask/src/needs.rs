@@ -27,6 +27,11 @@ const NEEDS: &[Need] = &[
     },
     Need { package: "arch-test", why: "root file systems of other machines", there: || on_path("arch-test") },
     Need { package: "xz-utils", why: "root file systems in .tar.xz", there: || on_path("xz") },
+    Need {
+        package: "docker-registry",
+        why: "images of a registry on the loopback",
+        there: || on_path("docker-registry"),
+    },
     Need { package: "chromium", why: "the report, seen in a browser", there: has_browser },
     Need {
         package: "util-linux",

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -18,11 +18,12 @@ use url::Url;
 use wheeltapper_core::{ProjectName, Sha256};
 
 use crate::{
-    Configuration, CoreMetadata, Error, File, Index, ProjectPage, Result,
+    Configuration, CoreMetadata, Error, File, Index, Patience, ProjectPage, Result,
     credentials::shown,
+    http::{self, Unread},
     page::Raw,
     remote,
-    transport::{Failure, Patience, Transport, Want, failure},
+    transport::{Failure, Transport, Want, failure},
 };
 
 /// What the client may do, and for how long it believes.
@@ -340,25 +341,14 @@ impl Client {
 }
 
 /// The whole body, up to a limit; a body that ends early is worth another try.
-async fn read_body(mut response: reqwest::Response, url: &Url, limit: u64) -> Result<Bytes, Failure> {
-    let promised = response.content_length();
-    let too_large = || {
-        Failure::from(Error::Garbage {
+async fn read_body(response: reqwest::Response, url: &Url, limit: u64) -> Result<Bytes, Failure> {
+    http::body(response, limit).await.map_err(|unread| match unread {
+        Unread::Lost(error) => failure(url, error),
+        Unread::TooLarge => Failure::from(Error::Garbage {
             index: shown(url),
             reason: format!("an answer of more than {limit} bytes"),
-        })
-    };
-    if promised.is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
-    let mut body = BytesMut::with_capacity(promised.unwrap_or(0).min(8 << 20) as usize);
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(url, error))? {
-        if (body.len() + chunk.len()) as u64 > limit {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
+        }),
+    })
 }
 
 fn max_age(cache_control: &str) -> Option<u64> {

@@ -19,7 +19,7 @@ impl Credentials {
     }
 
     /// The value of an `Authorization` header (RFC 7617). The one door through which the secret leaves.
-    pub(crate) fn authorization(&self) -> String {
+    pub fn authorization(&self) -> String {
         format!("Basic {}", STANDARD.encode(format!("{}:{}", self.username, self.password)))
     }
 

@@ -1,11 +1,12 @@
-//! The store of files by what they hold: `files/ab/cdef…`, named by SHA-256, verified while they come in, whole
-//! or not there, shared by many processes. A lease (a shared lock on the file) keeps it from eviction; the
-//! least recently used ones go first.
+//! The store of files by what they hold, whoever brings them: `files/ab/cdef…`, named by SHA-256, verified while
+//! they come in, whole or not there, shared by many processes. A lease (a shared lock on the file) keeps it from
+//! eviction; the least recently used ones go first.
+
+mod incoming;
 
 use std::{
     collections::HashMap,
-    fs,
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError, Weak,
@@ -22,6 +23,8 @@ use crate::{
     credentials::shown,
     transport::{Failure, Want, failure},
 };
+
+pub use incoming::Incoming;
 
 /// How long a part is left alone, locked or not.
 const YOUNG: Duration = Duration::from_secs(60);
@@ -179,7 +182,7 @@ impl Files {
         }
     }
 
-    async fn download_once(&self, client: &Client, file: &File) -> Result<Part, Failure> {
+    async fn download_once(&self, client: &Client, file: &File) -> Result<Incoming, Failure> {
         let limit = self.inner.options.largest;
         let too_large = || Failure::from(Error::TooLarge { filename: file.filename.clone(), limit });
         let _slot = client.transport().slot().await;
@@ -187,7 +190,7 @@ impl Files {
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let mut part = Part::new(&self.inner.root)?;
+        let mut part = Incoming::new(&self.inner.root)?;
         while let Some(chunk) = response.chunk().await.map_err(|error| failure(&file.url, error))? {
             if part.size + chunk.len() as u64 > limit {
                 return Err(too_large());
@@ -197,7 +200,7 @@ impl Files {
         Ok(part)
     }
 
-    fn check(&self, file: &File, digest: Option<Sha256>, part: &Part) -> Result<()> {
+    fn check(&self, file: &File, digest: Option<Sha256>, part: &Incoming) -> Result<()> {
         let mismatch = |expected: String, found: String| {
             Err(Error::HashMismatch { filename: file.filename.clone(), expected, found })
         };
@@ -221,7 +224,7 @@ impl Files {
         }
     }
 
-    fn settle(&self, file: &File, part: Part) -> Result<Lease> {
+    fn settle(&self, file: &File, part: Incoming) -> Result<Lease> {
         if file.sha256().is_none() {
             let place = self.known_place(file);
             fs::write(&place, part.digest().hex()).map_err(Error::io("write", &place))?;
@@ -235,7 +238,7 @@ impl Files {
     /// `TooLarge`, `Io`.
     pub fn insert(&self, path: &Path) -> Result<Lease> {
         let mut from = fs::File::open(path).map_err(Error::io("open", path))?;
-        let mut part = Part::new(&self.inner.root)?;
+        let mut part = Incoming::new(&self.inner.root)?;
         let mut buffer = vec![0; 1 << 17];
         loop {
             let length = io::Read::read(&mut from, &mut buffer).map_err(Error::io("read", path))?;
@@ -250,7 +253,19 @@ impl Files {
         }
     }
 
-    fn keep(&self, part: Part) -> Result<Lease> {
+    /// A file of another origin than the index begins to come in.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn incoming(&self) -> Result<Incoming> {
+        Incoming::new(&self.inner.root)
+    }
+
+    /// Stores what has come in, as it is: whether it is what was wanted, the caller has looked.
+    ///
+    /// # Errors
+    /// `NotStored` where another process evicted it at once, `Io`.
+    pub fn keep(&self, part: Incoming) -> Result<Lease> {
         let (digest, size) = (part.digest(), part.size);
         let place = self.place(digest);
         if self.inner.options.durable {
@@ -318,16 +333,7 @@ impl Files {
     /// `NotStored` where it is not here; `Io`.
     pub fn verify(&self, digest: Sha256) -> Result<bool> {
         let lease = self.lease(digest).ok_or(Error::NotStored(digest))?;
-        let mut file = fs::File::open(lease.path()).map_err(Error::io("open", lease.path()))?;
-        let mut hasher = sha2::Sha256::new();
-        let mut buffer = vec![0; 1 << 17];
-        loop {
-            match io::Read::read(&mut file, &mut buffer).map_err(Error::io("read", lease.path()))? {
-                0 => break,
-                length => hasher.update(&buffer[..length]),
-            }
-        }
-        let sound = Sha256(hasher.finalize().into()) == digest;
+        let sound = digest_of(lease.path())? == digest;
         if !sound {
             fs::remove_file(lease.path()).map_err(Error::io("remove", lease.path()))?;
         }
@@ -393,6 +399,22 @@ impl Files {
     }
 }
 
+/// The digest of a whole file.
+///
+/// # Errors
+/// `Io`.
+pub fn digest_of(path: &Path) -> Result<Sha256> {
+    let mut file = fs::File::open(path).map_err(Error::io("open", path))?;
+    let mut hasher = sha2::Sha256::new();
+    let mut buffer = vec![0; 1 << 17];
+    loop {
+        match io::Read::read(&mut file, &mut buffer).map_err(Error::io("read", path))? {
+            0 => return Ok(Sha256(hasher.finalize().into())),
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+}
+
 /// Whether the open file is still the one at this path: one that was evicted before it was locked is not.
 pub fn is_at(file: &fs::File, path: &Path) -> bool {
     #[cfg(unix)]
@@ -405,45 +427,6 @@ pub fn is_at(file: &fs::File, path: &Path) -> bool {
     {
         let _ = file;
         path.exists()
-    }
-}
-
-/// A file that is coming in; its name among the partial ones is removed when dropped.
-struct Part {
-    path: PathBuf,
-    file: fs::File,
-    hasher: sha2::Sha256,
-    size: u64,
-}
-
-impl Part {
-    fn new(root: &Path) -> Result<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let nanoseconds =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let path = root.join("partial").join(format!("{}-{nanoseconds}-{number}", std::process::id()));
-        let options = fs::OpenOptions::new().write(true).create_new(true).open(&path);
-        let file = options.map_err(Error::io("create", &path))?;
-        file.lock().map_err(Error::io("lock", &path))?;
-        Ok(Part { path, file, hasher: sha2::Sha256::new(), size: 0 })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(Error::io("write", &self.path))?;
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn digest(&self) -> Sha256 {
-        Sha256(self.hasher.clone().finalize().into())
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
     }
 }
 

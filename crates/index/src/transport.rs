@@ -2,12 +2,6 @@
 //! jittered pauses (or as long as Retry-After says); everything else is an answer. Secrets go only where they
 //! belong, and no message repeats an address with its user part.
 
-use std::{
-    error::Error as _,
-    hash::{BuildHasher as _, Hasher as _, RandomState},
-    time::Duration,
-};
-
 use reqwest::{
     Response, StatusCode,
     header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER},
@@ -15,37 +9,11 @@ use reqwest::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
-use crate::{Configuration, Error, Result, credentials::shown};
-
-/// How patient the client is.
-#[derive(Debug, Clone)]
-pub struct Patience {
-    /// For a connection to be made.
-    pub connect: Duration,
-    /// Without a byte coming in.
-    pub silence: Duration,
-    /// For one whole answer, files included.
-    pub total: Duration,
-    /// How often a request is made at most; at least 1.
-    pub attempts: u32,
-    /// The first pause between two tries; it doubles each time, up to 20 s, and half of it is random.
-    pub pause: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Patience {
-            connect: Duration::from_secs(10),
-            silence: Duration::from_secs(30),
-            total: Duration::from_secs(1800),
-            attempts: 4,
-            pause: Duration::from_millis(400),
-        }
-    }
-}
-
-/// Longest pause, however long the index asks us to wait.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+use crate::{
+    Configuration, Error, Result,
+    credentials::shown,
+    http::{self, Backoff, Patience, describe},
+};
 
 /// Why one try did not give what was asked for.
 pub(crate) enum Failure {
@@ -82,27 +50,10 @@ pub(crate) enum Want<'a> {
 
 impl Transport {
     pub(crate) fn new(configuration: Configuration, patience: Patience, connections: usize) -> Result<Self> {
-        // Another part of the program may have chosen a provider already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("wheeltapper/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(patience.connect)
-                .read_timeout(patience.silence)
-                .timeout(patience.total)
-                .pool_idle_timeout(Duration::from_secs(60))
-                .redirect(reqwest::redirect::Policy::limited(8))
-        };
-        let made = |builder: reqwest::ClientBuilder| {
-            builder.build().map_err(|error| Error::Configuration {
-                from: "the system's certificates or proxy variables".to_owned(),
-                reason: describe(error),
-            })
-        };
         Ok(Transport {
-            pages: made(builder())?,
+            pages: http::build(http::client(&patience))?,
             // What is stored is hashed: nothing may unpack it on the way.
-            files: made(builder().no_gzip())?,
+            files: http::build(http::client(&patience).no_gzip())?,
             configuration,
             patience,
             slots: Semaphore::new(connections.max(1)),
@@ -155,49 +106,32 @@ impl Transport {
 
     /// The retries of one request.
     pub(crate) fn retries(&self, url: &Url) -> Retries<'_> {
-        Retries { patience: &self.patience, index: shown(url), made: 0 }
+        Retries { backoff: Backoff::new(&self.patience), index: shown(url) }
     }
 }
 
 /// Counts tries and pauses between them.
 pub(crate) struct Retries<'a> {
-    patience: &'a Patience,
+    backoff: Backoff<'a>,
     index: String,
-    made: u32,
 }
 
 impl Retries<'_> {
     /// Pauses before the next try, or says why there is none. `missing` is the error of a 404.
     pub(crate) async fn again(&mut self, failure: Failure, missing: impl FnOnce(u16) -> Error) -> Result<()> {
-        self.made += 1;
         let (reason, after) = match failure {
             Failure::Final(error) => return Err(error),
             Failure::Missing(status) => return Err(missing(status)),
             Failure::Again { reason, after } => (reason, after),
         };
-        if self.made >= self.patience.attempts {
-            let reason = match self.made {
-                1 => reason,
-                made => format!("{reason}, {made} times"),
-            };
-            return Err(Error::Lost { index: self.index.clone(), reason, retry_after: after });
-        }
-        let pause = match after {
-            Some(seconds) => Duration::from_secs(seconds).min(LONGEST_PAUSE),
-            None => {
-                jittered(self.patience.pause.saturating_mul(1 << (self.made - 1).min(6)).min(LONGEST_PAUSE))
-            }
+        let Some(pause) = self.backoff.failed(after) else {
+            let (index, reason) = (self.index.clone(), self.backoff.told(reason));
+            return Err(Error::Lost { index, reason, retry_after: after });
         };
         tracing::debug!(index = self.index, reason, "the index failed, another try follows");
         tokio::time::sleep(pause).await;
         Ok(())
     }
-}
-
-/// Between half of the pause and all of it, so that many workers do not come back at once.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    pause / 2 + (pause / 2).mul_f64((random % 1024) as f64 / 1024.0)
 }
 
 /// A failure on the wire: worth a retry, unless it is our request that is wrong.
@@ -206,23 +140,4 @@ pub(crate) fn failure(url: &Url, error: reqwest::Error) -> Failure {
         return Error::Garbage { index: shown(url), reason: describe(error) }.into();
     }
     Failure::Again { reason: describe(error), after: None }
-}
-
-/// The chain of causes, without addresses.
-fn describe(error: reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -9,15 +9,17 @@ use std::{
 
 use crate::{error::Error, tree::Tree};
 
-/// Unpacks a tar archive, plain or compressed with gzip, zstd or xz.
+/// As many bytes tell what an archive is.
+const LONGEST_MAGIC: usize = 262;
+
+/// Unpacks a tar archive, plain or compressed with gzip, zstd or xz; errors call it by `name`.
 ///
 /// # Errors
 /// When it cannot be read, is no such archive, or holds what no root file system has.
-pub(crate) fn unpack(path: &Path, tree: &mut Tree) -> Result<(), Error> {
-    let name = path.display().to_string();
+pub(crate) fn unpack(path: &Path, name: &str, tree: &mut Tree) -> Result<(), Error> {
     let refused = |reason: &str| Error::Archive(format!("`{name}` {reason}"));
     let mut file = File::open(path).map_err(Error::file(path))?;
-    let mut magic = [0; 262];
+    let mut magic = [0; LONGEST_MAGIC];
     let mut filled = 0;
     while let Some(rest) = magic.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match file.read(rest).map_err(Error::file(path))? {
@@ -28,17 +30,19 @@ pub(crate) fn unpack(path: &Path, tree: &mut Tree) -> Result<(), Error> {
     file.rewind().map_err(Error::file(path))?;
     let magic = &magic[..filled];
     if magic.starts_with(b"\x1f\x8b") {
-        return tree.unpack(flate2::bufread::MultiGzDecoder::new(BufReader::new(file)), &name);
+        return tree.unpack(flate2::bufread::MultiGzDecoder::new(BufReader::new(file)), name);
     }
     if magic.starts_with(b"\x28\xb5\x2f\xfd") {
         let reader = zstd::Decoder::new(file).map_err(Error::file(path))?;
-        return tree.unpack(reader, &name);
+        return tree.unpack(reader, name);
     }
     if magic.starts_with(b"\xfd7zXZ") {
-        return xz(file, &name, tree);
+        return xz(file, name, tree);
     }
-    if magic.get(257..262) == Some(b"ustar") {
-        return tree.unpack(BufReader::new(file), &name);
+    // An archive of nothing is its end only: zeros. Layers may be such.
+    let is_end = filled == LONGEST_MAGIC && magic.iter().all(|byte| *byte == 0);
+    if is_end || magic.get(257..262) == Some(b"ustar") {
+        return tree.unpack(BufReader::new(file), name);
     }
     Err(refused(if filled == 0 { "is empty" } else { "is no tar archive, plain or by gzip, zstd or xz" }))
 }

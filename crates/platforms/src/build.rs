@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
+use wheeltapper_index::Surroundings;
 use wheeltapper_sandbox::{Host, Root};
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     inside::{Runner, ask_all, candidates},
     machine::Machine,
     manifest::{digest, manifest},
+    oci::Pull,
     tree::Tree,
 };
 
@@ -24,17 +26,25 @@ const NO_COMPILER: &str = "no C compiler: releases with extension modules cannot
 pub struct Unpacked {
     tree: Tree,
     machine: Machine,
+    /// What its definition led to, where that may be another thing tomorrow.
+    pinned: Option<String>,
     since: Instant,
 }
 
 /// Makes the root file system of a definition. Nothing of it is run, but what Debian's own packages run as they are
-/// installed. The process must not have entered the sandbox yet: mmdebstrap wants the user's own powers.
+/// installed. The process must not have entered the sandbox yet: mmdebstrap wants the user's own powers. `surroundings` say
+/// where the user keeps credentials for registries.
 ///
 /// # Errors
 /// When it cannot be had, or is no root file system that runs here.
-pub fn unpack(definition: &Definition, building: &Building) -> Result<Unpacked, Error> {
+pub fn unpack(
+    definition: &Definition,
+    building: &Building,
+    surroundings: &Surroundings,
+) -> Result<Unpacked, Error> {
     let since = Instant::now();
     let root = building.root();
+    let mut pinned = None;
     let tree = match &definition.source {
         Source::Debian { suite, mirror, architecture } => {
             let log = building.folder().join("log");
@@ -42,10 +52,22 @@ pub fn unpack(definition: &Definition, building: &Building) -> Result<Unpacked, 
         }
         Source::Tarball { path } => {
             let mut tree = Tree::new(&root)?;
-            archive::unpack(path, &mut tree)?;
+            archive::unpack(path, &path.display().to_string(), &mut tree)?;
             tree
         }
-        Source::Image { .. } => return Err(cannot(definition, "images of registries are not pulled yet")),
+        Source::Image { image, architecture, plain_http } => {
+            let pull = Pull {
+                image,
+                architecture: *architecture,
+                plain: *plain_http,
+                surroundings,
+                files: building.files()?,
+                scratch: building.folder().join("image-archive"),
+            };
+            let mut tree = Tree::new(&root)?;
+            pinned = Some(pull.unpack(&mut tree)?);
+            tree
+        }
         Source::Host { .. } => return Err(cannot(definition, "it is this machine itself: nothing is built")),
         Source::Elsewhere { system } => {
             return Err(cannot(
@@ -55,7 +77,7 @@ pub fn unpack(definition: &Definition, building: &Building) -> Result<Unpacked, 
         }
     };
     let machine = look(&tree)?;
-    Ok(Unpacked { tree, machine, since })
+    Ok(Unpacked { tree, machine, pinned, since })
 }
 
 fn cannot(definition: &Definition, why: &str) -> Error {
@@ -93,15 +115,16 @@ pub fn finish(
     building: Building,
     unpacked: Unpacked,
 ) -> Result<Built, Error> {
-    let Unpacked { tree, machine, since } = unpacked;
+    let Unpacked { tree, machine, pinned, since } = unpacked;
     let root = Root { path: building.root(), narrow: machine.narrow && cfg!(target_pointer_width = "64") };
     let runner = Runner { host, root: root.clone(), folder: building.folder().to_path_buf() };
     let interpreters = ask_all(&runner, &candidates(&tree, &definition.interpreters)?)?;
     if !interpreters.iter().any(|inside| inside.answer.is_ok()) {
         let said = interpreters.iter().filter_map(|inside| inside.answer.as_ref().err());
         let said: Vec<&str> = said.map(String::as_str).collect();
+        let said = if said.is_empty() { "none is in its usual places".to_owned() } else { said.join("; ") };
         return Err(Error::Tool {
-            message: format!("no usable interpreter is in it: {}", said.join("; ")),
+            message: format!("no usable interpreter is in it: {said}"),
             hint: Some("`interpreters` names them by path".to_owned()),
         });
     }
@@ -115,6 +138,7 @@ pub fn finish(
     let built = Built {
         name: definition.name.clone(),
         definition: definition.digest(),
+        pinned,
         contents: digest(&manifest),
         at: Timestamp::now().to_string(),
         seconds: since.elapsed().as_secs(),

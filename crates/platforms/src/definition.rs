@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use wheeltapper_core::Sha256;
 
-use crate::error::Error;
+use crate::{error::Error, oci::Image};
 
 /// A platform that can be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,12 +83,14 @@ pub enum Source {
         /// Its absolute path.
         path: PathBuf,
     },
-    /// An image of a registry (OCI), by reference.
+    /// A container image (OCI).
     Image {
-        /// `[registry/]name[:tag][@digest]`.
-        reference: String,
+        /// Where it is.
+        image: Image,
         /// For which machine.
         architecture: Architecture,
+        /// Whether its registry is spoken to without encryption; by default only one on this machine.
+        plain_http: Option<bool>,
     },
     /// Another operating system: its cells run on an agent elsewhere.
     Elsewhere {
@@ -110,8 +112,8 @@ impl fmt::Display for Source {
                 write!(f, "debian {suite}{}", machine(architecture))
             }
             Source::Tarball { path } => write!(f, "tarball {}", path.display()),
-            Source::Image { reference, architecture } => {
-                write!(f, "image {reference}{}", machine(architecture))
+            Source::Image { image, architecture, plain_http: _ } => {
+                write!(f, "image {image}{}", machine(architecture))
             }
             Source::Elsewhere { system } => f.write_str(system),
         }
@@ -141,6 +143,15 @@ impl Architecture {
             (Architecture::Amd64, _) | (Architecture::Native, "x86_64") => "amd64",
             (Architecture::Arm64, _) | (Architecture::Native, "aarch64") => "arm64",
             (Architecture::Native, other) => other,
+        }
+    }
+
+    /// Go's name of it, which images use.
+    pub(crate) fn go(self) -> &'static str {
+        match self.debian() {
+            "i386" => "386",
+            "powerpc64" => "ppc64le",
+            same => same,
         }
     }
 
@@ -178,6 +189,8 @@ struct Written {
     image: Option<String>,
     system: Option<String>,
     mirror: Option<String>,
+    #[serde(rename = "plain-http")]
+    plain_http: Option<bool>,
     #[serde(default)]
     architecture: Architecture,
     #[serde(default)]
@@ -295,8 +308,15 @@ fn source(written: &Written, place: &Place<'_>) -> Result<Option<Source>, Error>
     if let Some(path) = &written.tarball {
         sources.push(Source::Tarball { path: absolute(path)? });
     }
-    if let Some(reference) = &written.image {
-        sources.push(Source::Image { reference: reference.clone(), architecture });
+    if let Some(text) = &written.image {
+        let image = Image::read(text).map_err(|wrong| {
+            let hint =
+                "[registry/]name[:tag][@digest], or a file's absolute path: docker.io/library/python:3.13";
+            place.wrong(format!("`{text}` is no image: {wrong}"), Some(hint.to_owned()))
+        })?;
+        sources.push(Source::Image { image, architecture, plain_http: written.plain_http });
+    } else if written.plain_http.is_some() {
+        return Err(place.wrong("plain-http is said of an image's registry only", None));
     }
     if let Some(system) = &written.system {
         sources.push(Source::Elsewhere { system: system.clone() });
@@ -397,6 +417,8 @@ mod tests {
             ("[platform.a]\ndebian = '-o x'\n", "`-o x` is no suite", ""),
             ("[platform.a]\ntarball = 'x.tar'\n", "x.tar is no absolute path", ""),
             ("[platform.a]\ntarball = '/x'\npackages = ['git']\n", "only in a platform of kind debian", ""),
+            ("[platform.a]\nimage = 'A:1'\n", "w.toml:1: `A:1` is no image", "[registry/]name"),
+            ("[platform.a]\ntarball = '/x'\nplain-http = true\n", "w.toml:1: plain-http is said", ""),
             ("[platform.a\n", "w.toml:1", ""),
         ] {
             let error = one(text).unwrap_err();

@@ -42,6 +42,17 @@ pub enum Error {
         /// The platform.
         name: String,
     },
+    /// A registry does not answer.
+    #[error("the registry {registry} is lost: {reason}")]
+    Lost {
+        /// Its name.
+        registry: String,
+        /// The last failure.
+        reason: String,
+    },
+    /// The store of files.
+    #[error(transparent)]
+    Files(#[from] wheeltapper_index::Error),
     /// The sandbox refuses.
     #[error("sandbox: {0}")]
     Sandbox(#[from] wheeltapper_sandbox::Error),
@@ -69,7 +80,14 @@ impl Error {
                 Some("nothing of it was kept; a root file system's archive is wanted".to_owned())
             }
             Error::Busy { .. } => Some("wait for it, and run the same command again".to_owned()),
+            Error::Lost { .. } => {
+                Some("the same command again goes on with what it has, once the registry is back".to_owned())
+            }
+            Error::Files(error) => error.hint().map(str::to_owned),
             Error::Sandbox(error) => error.hint().map(str::to_owned),
+            Error::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(
+                "the disk is full: make room where the data folder is; what was begun is removed".to_owned(),
+            ),
             Error::File { .. } => None,
         }
     }

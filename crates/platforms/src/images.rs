@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wheeltapper_agent::{Work, environment::Platform, interpreter};
 use wheeltapper_core::Sha256;
+use wheeltapper_index::{Files, FilesOptions};
 use wheeltapper_sandbox::Root;
 
 use crate::error::Error;
@@ -23,6 +24,9 @@ pub struct Built {
     pub name: String,
     /// Digest of its definition as it was then.
     pub definition: Sha256,
+    /// What the definition led to then, exactly, where it may lead to another thing tomorrow: an image with its digest.
+    #[serde(default)]
+    pub pinned: Option<String>,
     /// Digest of all that cells can see in it.
     pub contents: Sha256,
     /// When it was built, RFC 3339.
@@ -78,6 +82,7 @@ pub struct Lease {
 /// The folder of what was built.
 #[derive(Debug)]
 pub struct Images {
+    data: PathBuf,
     folder: PathBuf,
 }
 
@@ -85,6 +90,7 @@ pub struct Images {
 #[derive(Debug)]
 pub struct Building {
     name: String,
+    data: PathBuf,
     folder: Work,
     _lock: File,
 }
@@ -99,7 +105,7 @@ impl Images {
         for path in [folder.join("images"), folder.join("locks")] {
             fs::create_dir_all(&path).map_err(Error::file(&path))?;
         }
-        Ok(Images { folder })
+        Ok(Images { data: data.to_path_buf(), folder })
     }
 
     /// What stands for a platform; `None` when it was never built.
@@ -175,7 +181,7 @@ impl Images {
             Err(TryLockError::Error(error)) => return Err(Error::file(&path)(error)),
         }
         let folder = Work::open(&self.folder.join(".unfinished")).map_err(Error::work)?;
-        Ok(Building { name: name.to_owned(), folder, _lock: lock })
+        Ok(Building { name: name.to_owned(), data: self.data.clone(), folder, _lock: lock })
     }
 
     /// Makes what was built stand for its platform. An image that nobody needs any more goes.
@@ -253,6 +259,11 @@ impl Building {
     /// Where its root file system is made.
     pub fn root(&self) -> PathBuf {
         self.folder.join("root")
+    }
+
+    /// The store of files of the same data folder, where layers are kept for whoever needs them next.
+    pub(crate) fn files(&self) -> Result<Files, Error> {
+        Ok(Files::open(&self.data, FilesOptions::default())?)
     }
 
     /// A folder for what is needed meanwhile.

@@ -16,6 +16,7 @@ mod images;
 mod inside;
 mod machine;
 mod manifest;
+mod oci;
 mod tree;
 
 pub use add::{Addition, add};
@@ -27,3 +28,4 @@ pub use definition::{Architecture, Definition, Installs, Origin, Source};
 pub use error::Error;
 pub use images::{Building, Built, Images, Inside, Lease};
 pub use manifest::{Difference, differences};
+pub use oci::{Image, Reference};

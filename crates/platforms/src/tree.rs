@@ -1,8 +1,10 @@
 //! A root file system being unpacked. Nobody else writes into its folder, so what is remembered here is what stands there;
 //! every path is resolved in this memory, as the root file system's own programs would resolve it, and never on the host.
 
+mod layers;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{Read, Write as _},
     path::{Path, PathBuf},
@@ -51,13 +53,18 @@ pub(crate) struct Tree {
     folder: PathBuf,
     entries: BTreeMap<String, Entry>,
     bytes: u64,
+    /// Bytes that were ever written, what has been replaced since included.
+    written: u64,
+    /// What the layer that is being unpacked has written; none outside of layers.
+    layer: Option<BTreeSet<String>>,
 }
 
 impl Tree {
     /// An empty one in a folder that does not exist yet.
     pub(crate) fn new(folder: &Path) -> Result<Tree, Error> {
         fs::create_dir_all(folder).map_err(Error::file(folder))?;
-        Ok(Tree { folder: folder.to_path_buf(), entries: BTreeMap::new(), bytes: 0 })
+        let (folder, entries) = (folder.to_path_buf(), BTreeMap::new());
+        Ok(Tree { folder, entries, bytes: 0, written: 0, layer: None })
     }
 
     /// All that stands in it, by path.
@@ -101,6 +108,9 @@ impl Tree {
         if path.is_empty() {
             return Ok(());
         }
+        if let Some((folder, hidden)) = self.whiteout(&path) {
+            return self.white_out(folder, hidden);
+        }
         match record.kind {
             RecordKind::Device | RecordKind::Fifo
                 if OWN_DEVICES.iter().any(|folder| path.starts_with(folder)) =>
@@ -121,7 +131,7 @@ impl Tree {
                 self.host(&place, |path| fs::create_dir(path))?;
             }
             self.host(&place, |path| permit(path, mode | 0o700))?;
-            self.entries.insert(place, Entry::Folder(mode | 0o700));
+            self.put(place, Entry::Folder(mode | 0o700));
             return Ok(());
         }
         let entry = match record.kind {
@@ -143,13 +153,27 @@ impl Tree {
                 self.file(&place, mode | 0o400, record)?
             }
         };
-        self.entries.insert(place, entry);
+        self.put(place, entry);
         Ok(())
     }
 
+    fn put(&mut self, place: String, entry: Entry) {
+        if let Some(layer) = &mut self.layer {
+            layer.insert(place.clone());
+        }
+        self.entries.insert(place, entry);
+    }
+
+    /// All that is in a folder, however deep, by path; of the whole tree for an empty name.
+    fn below(&self, folder: &str) -> Vec<String> {
+        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let all = self.entries.range(start.clone()..).map(|(path, _)| path);
+        all.take_while(|path| path.starts_with(&start)).cloned().collect()
+    }
+
     fn file(&mut self, place: &str, mode: u32, record: Record<'_>) -> Result<Entry, Wrong> {
-        self.bytes += record.size;
-        if self.bytes > MOST_BYTES {
+        self.written += record.size;
+        if self.written > MOST_BYTES {
             return wrong("is where the archive becomes larger than any root file system");
         }
         let path = self.folder.join(place);
@@ -176,6 +200,7 @@ impl Tree {
         }
         drop(file);
         permit(&path, mode).map_err(host)?;
+        self.bytes += record.size;
         Ok(Entry::File { mode, sha256: Sha256(hasher.finalize().into()), size: record.size })
     }
 
@@ -183,7 +208,7 @@ impl Tree {
     fn again(&mut self, place: &str, target: &[u8]) -> Result<Entry, Wrong> {
         let target = clean(target)?;
         let target = self.place(&target)?;
-        let Some(entry @ Entry::File { .. }) = self.entries.get(&target).cloned() else {
+        let Some(entry @ (Entry::File { .. } | Entry::Link(_))) = self.entries.get(&target).cloned() else {
             return wrong("is a hard link to a file that the archive does not hold");
         };
         if target != place {
@@ -199,11 +224,18 @@ impl Tree {
         match self.entries.remove(place) {
             None => Ok(()),
             Some(Entry::Folder(_)) => {
-                let below = format!("{place}/");
-                self.entries.retain(|path, _| !path.starts_with(&below));
+                for path in self.below(place) {
+                    if let Some(Entry::File { size, .. }) = self.entries.remove(&path) {
+                        self.bytes = self.bytes.saturating_sub(size);
+                    }
+                }
                 self.host(place, |path| fs::remove_dir_all(path))
             }
-            Some(Entry::File { .. } | Entry::Link(_)) => self.host(place, |path| fs::remove_file(path)),
+            Some(Entry::File { size, .. }) => {
+                self.bytes = self.bytes.saturating_sub(size);
+                self.host(place, |path| fs::remove_file(path))
+            }
+            Some(Entry::Link(_)) => self.host(place, |path| fs::remove_file(path)),
         }
     }
 
@@ -224,7 +256,7 @@ impl Tree {
                 Some(Entry::File { .. } | Entry::Link(_)) => return wrong("lies below what is no folder"),
                 None => {
                     self.host(&made, |path| fs::create_dir(path))?;
-                    self.entries.insert(made.clone(), Entry::Folder(0o755));
+                    self.put(made.clone(), Entry::Folder(0o755));
                 }
             }
         }
@@ -262,6 +294,11 @@ impl Tree {
     pub(crate) fn find_file(&self, path: &str) -> Option<String> {
         let place = self.resolve(path)?;
         matches!(self.entries.get(&place), Some(Entry::File { .. })).then_some(place)
+    }
+
+    /// Where a place is on this machine.
+    pub(crate) fn path_of(&self, place: &str) -> PathBuf {
+        self.folder.join(place)
     }
 
     /// The first bytes of a file at a place.

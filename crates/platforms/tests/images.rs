@@ -3,52 +3,19 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod support;
+
 use std::{
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use tar::{EntryType, Header};
+use support::{Entry, gzip, program, tar};
+use tar::EntryType;
 use wheeltapper_core::Sha256;
+use wheeltapper_index::Surroundings;
 use wheeltapper_platforms::{Built, Catalogue, Error, Images, Unpacked, unpack};
-
-/// One entry: kind, path, and what it holds or leads to.
-type Entry<'a> = (EntryType, &'a str, &'a [u8]);
-
-/// The beginning of a program for this machine.
-fn program() -> Vec<u8> {
-    fs::read(std::env::current_exe().unwrap()).unwrap()[..4096].to_vec()
-}
-
-fn tar(entries: &[Entry<'_>]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (kind, path, content) in entries {
-        let mut header = Header::new_gnu();
-        header.set_entry_type(*kind);
-        header.set_mode(0o755);
-        // Names as they are: the library would refuse some.
-        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
-        let is_link = matches!(kind, EntryType::Symlink | EntryType::Link);
-        if is_link {
-            header.as_mut_bytes()[157..157 + content.len()].copy_from_slice(content);
-        }
-        let content = if is_link { &[][..] } else { content };
-        header.set_size(content.len() as u64);
-        header.set_cksum();
-        bytes.extend_from_slice(header.as_bytes());
-        bytes.extend_from_slice(content);
-        bytes.resize(bytes.len().next_multiple_of(512), 0);
-    }
-    bytes.extend([0; 1024]);
-    bytes
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(bytes).unwrap();
-    gzip.finish().unwrap()
-}
 
 /// A folder in which archives are built.
 struct Bench {
@@ -71,7 +38,7 @@ impl Bench {
         fs::write(&file, format!("[platform.mine]\ntarball = '{}'\n", path.display())).unwrap();
         let catalogue = Catalogue::read(&file).unwrap();
         let building = self.images.begin("mine")?;
-        let unpacked = unpack(catalogue.find("mine").unwrap(), &building)?;
+        let unpacked = unpack(catalogue.find("mine").unwrap(), &building, &Surroundings::default())?;
         Ok((unpacked, building.root()))
     }
 
@@ -125,7 +92,7 @@ fn what_goes_through_links_stays_inside() {
     fs::write(&file, format!("[platform.mine]\ntarball = '{}'\n", path.display())).unwrap();
     let catalogue = Catalogue::read(&file).unwrap();
     let building = bench.images.begin("mine").unwrap();
-    unpack(catalogue.find("mine").unwrap(), &building).unwrap();
+    unpack(catalogue.find("mine").unwrap(), &building, &Surroundings::default()).unwrap();
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     assert!(building.root().join("usr/bin/sh").is_file());
     assert!(building.root().join("above").is_file());
@@ -155,8 +122,32 @@ fn what_is_no_root_file_system_that_runs_here_says_why() {
     fs::remove_file(bench.folder.path().join("root.tar")).unwrap();
     let catalogue = Catalogue::read(&bench.folder.path().join("w.toml")).unwrap();
     let building = bench.images.begin("mine").unwrap();
-    let error = unpack(catalogue.find("mine").unwrap(), &building).unwrap_err();
+    let error = unpack(catalogue.find("mine").unwrap(), &building, &Surroundings::default()).unwrap_err();
     assert!(error.to_string().contains("root.tar"), "{error}");
+}
+
+#[test]
+fn an_archive_by_xz_is_unpacked_and_a_damaged_one_leaves_nothing() {
+    let bench = Bench::new();
+    let path = bench.folder.path().join("plain");
+    fs::write(
+        &path,
+        tar(&[(EntryType::Regular, "bin/sh", &program()), (EntryType::Regular, "usr/x", &[7; 90_000])]),
+    )
+    .unwrap();
+    let output = match Command::new("xz").arg("--stdout").arg(&path).output() {
+        Ok(output) => output.stdout,
+        Err(error) => wheeltapper_testkit::skip!("xz cannot be started: {error}"),
+    };
+    bench.unpack(&output).unwrap();
+    let mut damaged = output.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0xff;
+    for archive in [&output[..middle], &damaged] {
+        let error = bench.unpack(archive).unwrap_err();
+        assert!(matches!(error, Error::Archive(_)), "{error}");
+        assert_eq!(bench.unfinished(), 0, "{error}");
+    }
 }
 
 /// Puts an image with one file into its place.
@@ -167,6 +158,7 @@ fn put(images: &Images, name: &str, content: &str) -> Built {
     let built = Built {
         name: name.to_owned(),
         definition: Sha256::of(b"definition"),
+        pinned: None,
         contents: Sha256::of(content.as_bytes()),
         at: "2026-01-01T00:00:00Z".to_owned(),
         seconds: 1,

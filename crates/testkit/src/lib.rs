@@ -9,6 +9,7 @@ pub mod fake_index;
 mod fixture;
 pub mod hostile;
 mod metadata;
+mod oci;
 mod sdist;
 pub mod skip;
 pub mod synthetic;
@@ -19,6 +20,7 @@ pub use expected::Expected;
 pub use fake_index::{FakeIndex, Fault, Published, Style};
 pub use fixture::Fixture;
 pub use metadata::CoreMetadata;
+pub use oci::{OciImage, OciRegistry, oci_index};
 pub use sdist::{BACKEND, build_sdist, build_sdist_of_version};
 pub use wheel::{WheelSpec, build_wheel};
 

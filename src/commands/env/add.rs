@@ -16,6 +16,9 @@ pub(super) fn add(paths: &Paths, arguments: &AddArguments) -> Result<Exit, Failu
     let source = match arguments {
         AddArguments { debian: Some(suite), .. } => Some(("debian", suite.clone())),
         AddArguments { tarball: Some(path), .. } => Some(("tarball", absolute(path)?)),
+        AddArguments { image: Some(path), .. } if path.starts_with('.') => {
+            Some(("image", absolute(&path.into())?))
+        }
         AddArguments { image: Some(reference), .. } => Some(("image", reference.clone())),
         AddArguments { interpreter: Some(path), .. } => Some(("interpreter", absolute(path)?)),
         AddArguments { debian: None, tarball: None, image: None, interpreter: None, .. } => None,

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use wheeltapper_index::Surroundings;
 use wheeltapper_platforms::{Building, Built, Definition, Images, Unpacked, finish, unpack};
 use wheeltapper_render::bytes;
 use wheeltapper_sandbox::{CheckStatus, Mode};
@@ -30,6 +31,7 @@ pub(super) fn build(paths: &Paths, names: &[String], again: bool) -> Result<Exit
         view::remark("nothing is to be built; `wheeltapper env list --all` shows what could be");
     }
     // Root file systems first: what makes them wants the user's own powers, which are gone in the sandbox's world.
+    let surroundings = Surroundings::of_process();
     let mut made: Vec<(Definition, Building, Unpacked)> = Vec::new();
     let mut failed = None;
     for name in wanted {
@@ -40,7 +42,9 @@ pub(super) fn build(paths: &Paths, names: &[String], again: bool) -> Result<Exit
         }
         let definition = platforms.catalogue.find(&name)?;
         view::remark(&format!("{name}: {}", definition.source));
-        let made_of = images.begin(&name).and_then(|building| Ok((unpack(definition, &building)?, building)));
+        let made_of = images
+            .begin(&name)
+            .and_then(|building| Ok((unpack(definition, &building, &surroundings)?, building)));
         match made_of {
             Ok((unpacked, building)) => made.push((definition.clone(), building, unpacked)),
             Err(error) => told(&name, error.into(), &mut failed),

@@ -51,6 +51,7 @@ pub(super) fn show(paths: &Paths, name: &str, other: Option<&str>) -> Result<Exi
     };
     line("built", &format!("{}, in {} s", built.at, built.seconds))?;
     line("size", &bytes(built.bytes))?;
+    line("image", built.pinned.as_deref().unwrap_or(""))?;
     line("digest", &built.contents.to_string())?;
     line("manifest", &images.manifest(built).display().to_string())?;
     for inside in &built.interpreters {

@@ -158,7 +158,7 @@ fn what_killed_processes_left_is_swept() {
     let store = files(folder.path());
     let dead = folder.path().join("files/partial/1-2-3");
     fs::write(&dead, "half").unwrap();
-    let living = Part::new(&store.inner.root).unwrap();
+    let living = Incoming::new(&store.inner.root).unwrap();
     for path in [&dead, &living.path] {
         fs::File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
     }
