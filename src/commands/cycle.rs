@@ -3,7 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     io::{Read as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use wheeltapper_coordinator::{
     Catalog, Event, RunOptions, Target,
     cycle::{Ended, Hold, Order, Walk, WalkOptions, longest, pause_file},
     letters::{self, LetterOptions},
-    publish::PublishOptions,
+    publish::{PublishOptions, untold},
     requirements_file,
 };
 use wheeltapper_core::{
@@ -124,6 +124,10 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
     let cell = wheeltapper_core::Options { tests: !arguments.cells.no_tests, setup_py: false, limits };
     let scope = scope(arguments, &named, &names, &cell, &index_date);
     let not_before = farm.runtime.block_on(time_to_count_from(&farm.store))?;
+    let site = site(paths, arguments);
+    if let Some(last) = farm.runtime.block_on(untold(&farm.store, &site))? {
+        publish(paths, arguments, &farm, &popularity, &last)?;
+    }
     let began = not_before.map_or_else(Timestamp::now, |least| Timestamp::now().max(least));
     let cycle = farm.runtime.block_on(begin(&farm.store, &scope, began))?;
     let listing = Instant::now();
@@ -187,6 +191,11 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
     Ok(if stopped { Exit::Interrupted } else { Exit::Success })
 }
 
+/// Where the site is kept.
+fn site(paths: &Paths, arguments: &CycleArguments) -> PathBuf {
+    arguments.site.clone().unwrap_or_else(|| paths.data.join("site"))
+}
+
 /// Tells what a cycle brought: the site, and letters.
 fn publish(
     paths: &Paths,
@@ -196,13 +205,12 @@ fn publish(
     cycle: &Cycle,
 ) -> Result<(), Failure> {
     let handle = farm.runtime.handle();
-    let site = arguments.site.clone().unwrap_or_else(|| paths.data.join("site"));
     let options = PublishOptions {
         program: format!("wheeltapper {}", env!("CARGO_PKG_VERSION")),
         address: arguments.address.clone(),
         ranks: popularity.ranks().collect(),
         workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        site,
+        site: site(paths, arguments),
     };
     let published = wheeltapper_coordinator::publish::publish(handle, &farm.store, &options)?;
     view::remark(&format!(

@@ -97,6 +97,10 @@ fn every_link_of_the_site_leads_somewhere() {
     }
     assert!(site.keys().any(|path| path.starts_with("maintainer/")));
     assert_eq!(site["cycle/2/cells.jsonl"].lines().count(), 180);
+    // The first cycle was never told of: its figures stand, its lists are said to be gone rather than empty.
+    assert!(!site.contains_key("cycle/1/cells.jsonl"));
+    assert!(site["cycle/1/passed.html"].contains("was not kept"), "{}", site["cycle/1/passed.html"]);
+    assert_eq!(site["cycle/1/results.jsonl"].lines().count(), 180);
     assert_eq!(site["cycle/2/results.jsonl"].lines().count(), 30);
     let feed = &site[&format!("project/{}.atom", synthetic::name(3))];
     assert!(feed.contains("newly failing on debian12-cp311") && feed.contains("failure of kind 0"), "{feed}");

@@ -7,7 +7,7 @@ mod stamps;
 use std::{
     collections::BTreeMap,
     io::Write as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -89,6 +89,21 @@ pub fn publish(handle: &Handle, store: &Store, options: &PublishOptions) -> Resu
     publisher.stamps.write(&publisher.stage).map_err(failed)?;
     let (written, removed) = publisher.stage.commit().map_err(failed)?;
     Ok(Published { written, removed, projects })
+}
+
+/// The last cycle, where it has ended and this site does not tell of it: who was to bring the site up to date was killed. Only
+/// until the next cycle begins are its lists to be had.
+///
+/// # Errors
+/// When the store fails.
+pub async fn untold(store: &Store, site: &Path) -> Result<Option<Cycle>, Error> {
+    let last = store.cycles(1).await?.into_iter().next().filter(|cycle| cycle.ended.is_some());
+    Ok(last.filter(|cycle| !site.join(page_of(cycle)).exists()))
+}
+
+/// The page of a cycle.
+fn page_of(cycle: &Cycle) -> String {
+    format!("cycle/{}/index.html", cycle.number)
 }
 
 struct Publisher<'a> {
@@ -267,7 +282,7 @@ impl Publisher<'_> {
         self.put(&self.site.cycles(&cycles)?)?;
         self.put(&self.site.clusters(&self.standings, &examples, &self.options.ranks)?)?;
         for cycle in cycles.iter().filter(|cycle| cycle.ended.is_some()) {
-            let there = self.options.site.join(format!("cycle/{}/index.html", cycle.number)).exists();
+            let there = self.options.site.join(page_of(cycle)).exists();
             if !there || last.is_some_and(|last| last.number == cycle.number) {
                 let absent = self.handle.block_on(self.store.absent(cycle.number))?;
                 for file in self.site.cycle(cycle, &self.standings, &absent)? {

@@ -21,7 +21,7 @@ use crate::{
 pub use pages::{ClusterExample, Letter, People, environments, letters};
 
 /// Raised when a page comes out otherwise from the same results: everything is then made anew.
-pub const SITE: u32 = 3;
+pub const SITE: u32 = 4;
 
 /// Makes the pages of the site.
 #[derive(Debug)]
@@ -137,7 +137,8 @@ impl Site {
     ) -> Result<Vec<ReportFile>, Error> {
         let folder = format!("cycle/{}", cycle.number);
         let mut files = Vec::new();
-        let view = context! { cycle => pages::cycle(cycle, "") };
+        let listed = pages::has_lists(cycle, standings);
+        let view = context! { cycle => pages::cycle(cycle, "", listed) };
         let page = self.page("cycle.html", "../../", context! { view })?;
         files.push(ReportFile::whole(format!("{folder}/index.html"), page));
         for (state, view) in pages::lists(cycle, standings) {
@@ -149,7 +150,10 @@ impl Site {
             let page = self.page("absent.html", "../../", context! { view })?;
             files.push(ReportFile::whole(format!("{folder}/not-planned.html"), page));
         }
-        files.push(ReportFile::whole(format!("{folder}/cells.jsonl"), pages::cells_jsonl(cycle, standings)));
+        if listed {
+            let lines = pages::cells_jsonl(cycle, standings);
+            files.push(ReportFile::whole(format!("{folder}/cells.jsonl"), lines));
+        }
         Ok(files)
     }
 

@@ -18,8 +18,8 @@ fn core_hours(seconds: f64) -> String {
     format!("{:.1}", seconds / 3600.0)
 }
 
-/// The figures of a cycle; `base` leads from the page to the cycle's folder.
-pub(in crate::web) fn cycle(cycle: &Cycle, base: &str) -> Value {
+/// The figures of a cycle; `base` leads from the page to the cycle's folder. `listed`: its cells are still to be had.
+pub(in crate::web) fn cycle(cycle: &Cycle, base: &str, listed: bool) -> Value {
     let nothing = CycleSummary::default();
     let summary = cycle.summary.as_ref().unwrap_or(&nothing);
     let rows: Vec<Value> = State::ALL
@@ -50,7 +50,7 @@ pub(in crate::web) fn cycle(cycle: &Cycle, base: &str) -> Value {
         absent_href => format!("{base}not-planned.html"),
         core => core_hours(summary.core_seconds),
         due => due.join(", "),
-        cells => format!("{base}cells.jsonl"),
+        cells => listed.then(|| format!("{base}cells.jsonl")),
         results => format!("{base}results.jsonl"),
     }
 }
@@ -96,6 +96,12 @@ fn bar(summary: &CycleSummary) -> Vec<Value> {
     parts
 }
 
+/// Whether these are still the cells of this cycle: where a later one has decided about them, its lists cannot be had again.
+pub(in crate::web) fn has_lists(cycle: &Cycle, standings: &[Standing]) -> bool {
+    let wanted = cycle.summary.as_ref().map_or(0, CycleSummary::wanted);
+    wanted == 0 || standings.iter().any(|standing| standing.cycle == cycle.number)
+}
+
 /// The list behind each state of a cycle.
 pub(in crate::web) fn lists(cycle: &Cycle, standings: &[Standing]) -> Vec<(State, Value)> {
     let counted = |state: &&State| {
@@ -107,12 +113,15 @@ pub(in crate::web) fn lists(cycle: &Cycle, standings: &[Standing]) -> Vec<(State
     for standing in standings.iter().filter(|standing| standing.cycle == cycle.number) {
         by_state.entry(standing.state).or_default().push(standing);
     }
+    let gone = !has_lists(cycle, standings);
     let list = |(state, cells): (State, Vec<&Standing>)| {
+        let counted = cycle.summary.as_ref().map_or(0, |summary| summary.count(state));
         let rows: Vec<Value> = cells.iter().take(ROWS).map(|cell| row(cell, "../../")).collect();
         let title = format!("Cycle {}: {}", cycle.number, words(state));
         let trail = [context! { name => format!("cycle {}", cycle.number), href => "index.html" }];
         let view = context! {
-            title, trail => Value::from_iter(trail), count => cells.len(), rows, lead => None::<String>,
+            title, trail => Value::from_iter(trail), rows, lead => None::<String>,
+            count => if gone { counted } else { cells.len() as u64 }, gone => gone && counted > 0,
             more => cells.len().saturating_sub(ROWS), all => "cells.jsonl",
         };
         (state, view)
@@ -199,7 +208,7 @@ pub(in crate::web) fn front(
     let letters: Vec<Value> =
         letters.iter().map(|letter| context! { label => &letter.label, href => &letter.path }).collect();
     Ok(context! {
-        cycle => last.map(|last| cycle(last, &base)),
+        cycle => last.map(|last| cycle(last, &base, true)),
         charts => chart::charts(cycles)?,
         news => lists,
         letters,

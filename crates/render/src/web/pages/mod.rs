@@ -15,7 +15,7 @@ pub use self::{
 };
 pub(super) use self::{
     clusters::{clusters, signatures},
-    cycles::{absent, cells_jsonl, cycle, cycles, front, lists},
+    cycles::{absent, cells_jsonl, cycle, cycles, front, has_lists, lists},
     projects::{letter, letters_index, maintainer, project},
 };
 use crate::{
