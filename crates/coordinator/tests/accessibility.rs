@@ -7,25 +7,17 @@ mod support;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use support::Farm;
-use wheeltapper_testkit::{skip, synthetic};
+use wheeltapper_testkit::{Browser, browser, skip, synthetic};
 
 /// The version that is asked for.
 const CHECKER: &str = "axe-core@4.10.3";
 /// Where the findings stand in the page that the browser prints.
 const MARK: &str = "axe-findings:";
-
-fn chromium() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-    std::env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|candidate| candidate.is_file())
-}
 
 /// The checker's script, fetched with npm into the build folder.
 fn checker() -> Option<String> {
@@ -44,36 +36,9 @@ fn checker() -> Option<String> {
     fs::read_to_string(script).ok()
 }
 
-/// The page as the browser has it after its scripts have run.
-fn opened(browser: &Path, page: &Path, dark: bool) -> String {
-    let profile = tempfile::tempdir().unwrap();
-    let mut command = Command::new(browser);
-    command.args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--allow-file-access-from-files",
-        "--virtual-time-budget=60000",
-        "--dump-dom",
-    ]);
-    if dark {
-        command.arg("--blink-settings=preferredColorScheme=0");
-    }
-    command.arg(format!("--user-data-dir={}", profile.path().display()));
-    let output =
-        command.arg(format!("file://{}", page.display())).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
-}
-
 #[test]
 fn a_checker_of_accessibility_finds_nothing_serious() {
-    let Some(browser) = chromium() else { skip!("no Chromium on PATH (Debian: apt-get install chromium)") };
+    let Some(browser) = Browser::find() else { skip!("{}", browser::NONE) };
     let Some(checker) = checker() else { skip!("axe-core cannot be fetched with npm") };
     let farm = Farm::new();
     farm.cycle(40, |_| true);
@@ -110,7 +75,7 @@ fn a_checker_of_accessibility_finds_nothing_serious() {
         let rest = rest.split_once('>').unwrap().1;
         let copy = path.with_extension("checked.html");
         fs::write(&copy, format!("{head}{rest}").replace("</body>", &run)).unwrap();
-        let dom = opened(&browser, &copy, dark);
+        let dom = browser.open(&format!("file://{}", copy.display()), dark);
         let findings = dom.rsplit(MARK).next().unwrap().split("</pre>").next().unwrap();
         assert!(dom.contains("<pre>axe-findings:"), "{page}: the checker did not come to its end");
         let findings =

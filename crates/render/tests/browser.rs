@@ -5,33 +5,11 @@
 
 mod support;
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::{io::Write as _, path::Path};
 
 use support::sample;
 use wheeltapper_render::{Mode, Report, ReportOptions};
-
-/// Names the file that collects skipped tests, one `<test>: <reason>` a line.
-const SKIPS: &str = "WHEELTAPPER_SKIPS";
-
-fn skip(test: &str, reason: &str) {
-    eprintln!("SKIPPED: {test}: {reason}");
-    if let Some(path) = std::env::var_os(SKIPS) {
-        let mut file = std::fs::File::options().append(true).create(true).open(path).unwrap();
-        writeln!(file, "{test}: {reason}").unwrap();
-    }
-}
-
-fn chromium() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-    std::env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|candidate| candidate.is_file())
-}
+use wheeltapper_testkit::{Browser, browser, skip};
 
 fn write_report(folder: &Path) {
     let options = ReportOptions {
@@ -55,32 +33,6 @@ fn write_report(folder: &Path) {
     }
 }
 
-/// The page as the browser understood it.
-fn dom(browser: &Path, page: &Path) -> String {
-    let profile = tempfile::tempdir().unwrap();
-    let output = Command::new(browser)
-        .args([
-            "--headless",
-            "--no-sandbox", // Chromium's own sandbox refuses root; the page is ours.
-            "--disable-gpu",
-            "--disable-quic",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--dump-dom",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("file://{}", page.display()))
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", output.status);
-    String::from_utf8(output.stdout).unwrap()
-}
-
 /// Targets of links below an element of this class, as written.
 fn links(dom: &str) -> Vec<String> {
     dom.match_indices("href=\"")
@@ -90,13 +42,12 @@ fn links(dom: &str) -> Vec<String> {
 
 #[test]
 fn a_browser_reads_the_report() {
-    let Some(browser) = chromium() else {
-        return skip("a_browser_reads_the_report", "no Chromium on PATH (Debian: apt-get install chromium)");
-    };
+    let Some(browser) = Browser::find() else { skip!("{}", browser::NONE) };
+    let dom = |page: &Path| browser.open(&format!("file://{}", page.display()), false);
     let folder = tempfile::tempdir().unwrap();
     write_report(folder.path());
 
-    let front = dom(&browser, &folder.path().join("index.html"));
+    let front = dom(&folder.path().join("index.html"));
     for told in
         ["Every wheel, tapped", "Project × environment", ">requests</a>", "the header ffi.h is missing"]
     {
@@ -108,7 +59,7 @@ fn a_browser_reads_the_report() {
         ["index.html", "project/cffi.html", "project/zzz-hostile.html", "log/cffi/debian12-cp313-sdist.html"]
     {
         let page = folder.path().join(page);
-        let seen = dom(&browser, &page);
+        let seen = dom(&page);
         let links = links(&seen);
         assert!(links.len() > 3, "{}", page.display());
         for link in links {
@@ -118,7 +69,7 @@ fn a_browser_reads_the_report() {
             assert!(anchor.is_empty() || text.contains(&format!("id=\"{anchor}\"")), "{link}");
         }
     }
-    let hostile = dom(&browser, &folder.path().join("project/zzz-hostile.html"));
+    let hostile = dom(&folder.path().join("project/zzz-hostile.html"));
     assert!(hostile.contains("&lt;script&gt;alert(1)&lt;/script&gt;␛]0;owned␇␛[2J⟨U+202E⟩"), "{hostile}");
 }
 

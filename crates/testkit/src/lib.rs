@@ -3,6 +3,7 @@
 //! and misbehaves on demand. No room depends on it outside its tests.
 
 mod archive;
+pub mod browser;
 pub mod corpus;
 pub mod expected;
 pub mod fake_index;
@@ -16,6 +17,7 @@ pub mod synthetic;
 mod wheel;
 
 pub use archive::Artifact;
+pub use browser::Browser;
 pub use expected::Expected;
 pub use fake_index::{FakeIndex, Fault, Published, Style};
 pub use fixture::Fixture;
