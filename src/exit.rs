@@ -90,8 +90,20 @@ impl From<wheeltapper_agent::Error> for Failure {
         match error {
             wheeltapper_agent::Error::Sandbox(error) => error.into(),
             wheeltapper_agent::Error::Index(error) => error.into(),
+            wheeltapper_agent::Error::Repository(error) => error.into(),
             other => Failure::new(Exit::Farm, other.to_string()),
         }
+    }
+}
+
+impl From<wheeltapper_repository::Error> for Failure {
+    fn from(error: wheeltapper_repository::Error) -> Self {
+        use wheeltapper_repository::Error;
+        let exit = match &error {
+            Error::Absent { .. } | Error::Refused { .. } | Error::Settings { .. } => Exit::Input,
+            Error::Lost { .. } | Error::NoGit(_) | Error::File { .. } => Exit::Farm,
+        };
+        Failure::new(exit, error.to_string())
     }
 }
 

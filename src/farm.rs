@@ -25,6 +25,7 @@ use wheeltapper_index::{
     Client, ClientOptions, Configuration, Files, FilesOptions, LocalFile, Proxy, ProxyOptions, Surroundings,
     Uv,
 };
+use wheeltapper_repository::Repositories;
 use wheeltapper_sandbox::{Cancel, CheckStatus, Host, Mode, Settings};
 use wheeltapper_store::Store;
 
@@ -34,7 +35,7 @@ use crate::{
     exit::{Exit, Failure},
     paths::Paths,
     platforms::Platforms,
-    view,
+    repositories, view,
 };
 
 /// Everything that a run stands on.
@@ -143,6 +144,7 @@ impl Farm {
             host: Arc::new(host),
             index: Index { handle: handle.clone(), client, files, proxy },
             resolver: Resolver::new(paths.data.join("uv-cache"), address),
+            repositories: repositories::open(paths, &work)?,
             uv_inside: uv_inside.path,
             uv: uv.path,
             popularity: options.popularity.clone(),
@@ -279,6 +281,8 @@ pub struct Reading {
     pub index: Index,
     /// Unpacked sdists.
     pub layers: Layers,
+    /// Projects' repositories; `None` where there is no git.
+    pub repositories: Option<Repositories>,
     /// A folder for temporary files.
     pub work: wheeltapper_agent::Work,
     /// The environments of this machine: those of root file systems, then the host's, each oldest Python first.
@@ -307,10 +311,12 @@ impl Reading {
         let client = Client::new(configuration, options)?;
         let files = Files::open(&paths.data, FilesOptions::default())?;
         let proxy = Proxy::new(client.clone(), files.clone(), ProxyOptions::default());
+        let work = wheeltapper_agent::Work::open(&paths.runtime().join("work"))?;
         Ok(Reading {
             index: Index { handle, client, files, proxy },
             layers: Layers::open(&paths.data.join("layers"), LAYERS_LIMIT)?,
-            work: wheeltapper_agent::Work::open(&paths.runtime().join("work"))?,
+            repositories: repositories::open(paths, &work)?,
+            work,
             environments: platforms.environments(&found, ["", ""], &Containment::default()),
             _platforms: platforms,
             runtime,

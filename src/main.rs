@@ -6,6 +6,7 @@ mod exit;
 mod farm;
 mod paths;
 mod platforms;
+mod repositories;
 mod view;
 
 use std::process::ExitCode;

@@ -60,6 +60,18 @@ impl Paths {
         self.data.join("exports")
     }
 
+    /// A program that is on PATH.
+    pub fn program(name: &str) -> Option<PathBuf> {
+        let path = std::env::var_os("PATH")?;
+        let named = std::env::split_paths(&path).map(|folder| folder.join(name));
+        named.filter(|place| place.is_absolute()).find(|place| place.is_file())
+    }
+
+    /// Every variable of the environment, for programs that are started with some of them.
+    pub fn variables() -> std::env::VarsOs {
+        std::env::vars_os()
+    }
+
     /// Where interpreters are looked for.
     pub fn places(given: &[PathBuf]) -> Places {
         let home = variable("HOME");

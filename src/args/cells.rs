@@ -47,6 +47,18 @@ pub struct CellArguments {
     /// Do not run tests
     #[arg(long)]
     pub no_tests: bool,
+    /// Where tests come from.
+    #[command(flatten)]
+    pub source: SourceArguments,
+}
+
+/// Where tests come from.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct SourceArguments {
+    /// Tests from the sdist; from the project's repository where the sdist ships none (auto); or always from there (repository)
+    /// [default: as wheeltapper.toml says, else sdist]
+    #[arg(long, value_name = "FROM")]
+    pub source: Option<wheeltapper_core::TestSource>,
 }
 
 /// How commands are contained.

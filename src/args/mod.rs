@@ -12,7 +12,7 @@ use wheeltapper_core::Outcome;
 
 pub use cells::{
     BuildWith, CellArguments, EnvironmentArguments, Format, From, InstallWith, LimitArguments,
-    SandboxArguments,
+    SandboxArguments, SourceArguments,
 };
 pub use cycle::{CycleArguments, CycleCommand, GcArguments};
 pub use env::{AddArguments, EnvCommand};
@@ -189,6 +189,9 @@ pub struct RecipeArguments {
     /// A Python version, by prefix: 3.13 or 3.13.0
     #[arg(long, value_name = "VERSION")]
     pub python: Option<String>,
+    /// Where tests come from.
+    #[command(flatten)]
+    pub source: SourceArguments,
     /// How tests are run.
     #[command(flatten)]
     pub recipes: RecipesArguments,

@@ -17,7 +17,7 @@ use wheeltapper_coordinator::{
     requirements_file,
 };
 use wheeltapper_core::{
-    Popularity, ProjectName, Sha256, VersionSpecifiers,
+    Popularity, ProjectName, Sha256, TestSource, VersionSpecifiers,
     cycle::{Cycle, CycleSummary},
 };
 use wheeltapper_index::{Client, ClientOptions};
@@ -29,7 +29,7 @@ use crate::{
     exit::{Exit, Failure},
     farm::{self, Farm, FarmOptions},
     paths::Paths,
-    view,
+    repositories, view,
 };
 
 /// Walks a cycle, or cycle after cycle, or says whether cells may be begun.
@@ -102,6 +102,7 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
     let named = named(arguments, &popularity)?;
     let recipes = overrides::read(&arguments.recipes)?;
     let exclude_newer = arguments.cells.exclude_newer.as_deref().map(run::date).transpose()?;
+    let source = repositories::source(paths, arguments.cells.source.source)?;
     let limits = farm::limits(&arguments.limits);
     let jobs =
         arguments.cells.jobs.map_or_else(|| farm::default_jobs(limits.memory), |jobs| jobs as usize).min(100);
@@ -121,7 +122,8 @@ fn one(paths: &Paths, arguments: &CycleArguments) -> Result<Exit, Failure> {
     let environments = farm.chosen(&arguments.environments)?;
     let names: Vec<&str> = environments.iter().map(|environment| environment.shown.name.as_str()).collect();
     let index_date = exclude_newer.map(|date| date.to_string()).unwrap_or_default();
-    let cell = wheeltapper_core::Options { tests: !arguments.cells.no_tests, setup_py: false, limits };
+    let cell =
+        wheeltapper_core::Options { tests: !arguments.cells.no_tests, setup_py: false, source, limits };
     let scope = scope(arguments, &named, &names, &cell, &index_date);
     let not_before = farm.runtime.block_on(time_to_count_from(&farm.store))?;
     let site = site(paths, arguments);
@@ -311,7 +313,12 @@ fn scope(
         _ => Vec::new(),
     };
     parts.push(options.limits.fingerprint());
-    let tests = if options.tests { "with tests" } else { "without tests" };
+    let tests = match (options.tests, options.source) {
+        (false, _) => "without tests",
+        (true, TestSource::Sdist) => "with tests",
+        (true, TestSource::Auto) => "with tests, also of repositories",
+        (true, TestSource::Repository) => "with tests of repositories",
+    };
     let date = if index_date.is_empty() { String::new() } else { format!(", index of {index_date}") };
     let from = match arguments.cells.from {
         From::Auto => "",

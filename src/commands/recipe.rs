@@ -5,11 +5,12 @@ use std::io::Write as _;
 
 use wheeltapper_agent::{
     HostEnvironment, Origin, Release, Source,
-    recipe::{Installs, plans},
+    recipe::{Installs, Subject},
+    repository::{Look, Sourced, sourced},
 };
 use wheeltapper_coordinator::{Catalog, Target, local};
-use wheeltapper_core::{Artifact, Popularity};
-use wheeltapper_recipe::{Plans, Recipes};
+use wheeltapper_core::{Artifact, Popularity, TestSource};
+use wheeltapper_recipe::Recipes;
 use wheeltapper_render::{Ground, Need, PlanView, RecipeView, Unused, recipe_text};
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     exit::{Exit, Failure},
     farm::{Reading, is_of_version, none_such},
     paths::Paths,
-    view,
+    repositories, view,
 };
 
 /// Version of the printed object's form.
@@ -31,6 +32,7 @@ pub fn recipe(paths: &Paths, arguments: &RecipeArguments) -> Result<Exit, Failur
             .hint("a target is a project, project==version, or a path")
     })?;
     let recipes = overrides::read(&arguments.recipes)?;
+    let tests_from = repositories::source(paths, arguments.source.source)?;
     let reading = Reading::open(paths)?;
     let environment = environment(&reading, arguments)?;
     let release = match &target {
@@ -44,7 +46,7 @@ pub fn recipe(paths: &Paths, arguments: &RecipeArguments) -> Result<Exit, Failur
             found.release
         }
     };
-    let seen = look(&reading, &release, environment, &recipes)?;
+    let seen = look(&reading, &release, environment, &recipes, tests_from)?;
     let mut out = std::io::stdout().lock();
     match arguments.format {
         RecipeFormat::Text => {
@@ -88,6 +90,7 @@ fn look(
     release: &Release,
     environment: &HostEnvironment,
     recipes: &Recipes,
+    tests_from: TestSource,
 ) -> Result<RecipeView, Failure> {
     let Some(sdist) = release.origin(Artifact::Sdist) else {
         return Err(Failure::new(
@@ -105,16 +108,17 @@ fn look(
         }
         None => (Installs::of_sources(&source, &release.project), None),
     };
-    let plans = plans(
-        &source,
-        &release.project,
-        &release.version,
-        &installs,
+    let subject = Subject {
+        project: &release.project,
+        version: &release.version,
+        installs: &installs,
         environment,
-        &Popularity::shipped(),
-        &recipes.of(&release.project, &release.version),
-    );
-    Ok(shown(release, environment, sdist, wheel, plans))
+        popularity: &Popularity::shipped(),
+        overrides: &recipes.of(&release.project, &release.version),
+    };
+    let (repositories, layers) = (reading.repositories.as_ref(), &reading.layers);
+    let look = Look { repositories, layers, slot: 0, source: tests_from, then: None };
+    Ok(shown(release, environment, sdist, wheel, sourced(look, &source, &subject)?))
 }
 
 fn shown(
@@ -122,8 +126,9 @@ fn shown(
     environment: &HostEnvironment,
     sdist: &Origin,
     wheel: Option<&Origin>,
-    plans: Plans,
+    sourced: Sourced,
 ) -> RecipeView {
+    let Sourced { plans, told, source: _ } = sourced;
     let need = |requirement: &str, shown: String| {
         let origin = plans.origin(requirement);
         Need {
@@ -150,6 +155,7 @@ fn shown(
                 PlanView { plan: plan.clone(), origins: extras.chain(requirements).collect() }
             })
             .collect(),
+        repository: told,
         none: plans.none,
         expected_tests: plans.expected_tests,
         rests_on: plans

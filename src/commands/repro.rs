@@ -106,6 +106,7 @@ fn job(farm: &Farm, record: &Record) -> Result<Job, Failure> {
                 runtime: wheels("runtime")?,
                 test: wheels("test")?,
                 plan: evidence.test_plan.clone().filter(|_| evidence.untested.is_none()),
+                repository: evidence.repository.clone(),
                 untested: evidence.untested,
             }))
         } else {

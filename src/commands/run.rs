@@ -19,7 +19,7 @@ use crate::{
     exit::{Exit, Failure},
     farm::{self, Farm, FarmOptions},
     paths::Paths,
-    view,
+    repositories, view,
 };
 
 /// Taps what is asked for.
@@ -28,6 +28,7 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
     let targets = targets(arguments, &popularity)?;
     let recipes = overrides::read(&arguments.recipes)?;
     let exclude_newer = arguments.cells.exclude_newer.as_deref().map(date).transpose()?;
+    let source = repositories::source(paths, arguments.cells.source.source)?;
     let limits = farm::limits(&arguments.limits);
     let jobs =
         arguments.cells.jobs.map_or_else(|| farm::default_jobs(limits.memory), |jobs| jobs as usize).min(100);
@@ -47,6 +48,7 @@ pub fn run(paths: &Paths, arguments: &RunArguments) -> Result<Exit, Failure> {
         cell: wheeltapper_core::Options {
             tests: !arguments.cells.no_tests,
             setup_py: arguments.build_with.is_some(),
+            source,
             limits,
         },
         artifacts: arguments.cells.from.into(),

@@ -12,6 +12,7 @@ mod plain_user;
 mod platforms;
 mod real_packages;
 mod recipes;
+mod repository;
 mod reuse;
 mod stored;
 mod support;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use wheeltapper_core::{Phase, Popularity, ProjectName, Reason, Sha256, Status, evidence::Artifact};
+use wheeltapper_repository::Repositories;
 use wheeltapper_sandbox::{Bind, CELL_PATH, Cancel, Command, Execution, Host, Network, ScratchLimits, World};
 
 use crate::{
@@ -37,6 +38,8 @@ pub struct Agent {
     pub uv: PathBuf,
     /// The installer for root file systems: a program that wants no library of its system's. The same, where that does.
     pub uv_inside: PathBuf,
+    /// Projects' repositories; `None` where there is no git.
+    pub repositories: Option<Repositories>,
     /// The trusted resolver.
     pub resolver: Resolver,
     /// Layers kept ready.

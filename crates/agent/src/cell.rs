@@ -135,6 +135,7 @@ pub fn blank_evidence(job: &Job) -> Evidence {
         fix: None,
         foreign_writes: Vec::new(),
         tried_plans: Vec::new(),
+        repository: None,
         contact: None,
         installed: Vec::new(),
         classifiers: Vec::new(),

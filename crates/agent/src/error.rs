@@ -11,6 +11,9 @@ pub enum Error {
     /// The index is lost, or answers garbage.
     #[error("index: {0}")]
     Index(#[from] wheeltapper_index::Error),
+    /// A repository cannot be reached, or git is missing.
+    #[error("repository: {0}")]
+    Repository(#[from] wheeltapper_repository::Error),
     /// The farm's own files.
     #[error("{path}: {source}")]
     File {

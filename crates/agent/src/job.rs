@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use wheeltapper_core::{
-    Evidence, Options, Phase, ProjectName, Reason, Sha256, TestPlan, Version,
+    Evidence, Options, Phase, ProjectName, Reason, Sha256, TestPlan, TestsRepository, Version,
     cycle::People,
     evidence::{Artifact, Selected},
 };
@@ -118,6 +118,8 @@ pub struct Replay {
     pub test: Vec<LockedWheel>,
     /// How its tests were run.
     pub plan: Option<TestPlan>,
+    /// Where they were looked for beside the sdist.
+    pub repository: Option<TestsRepository>,
     /// Why they were not.
     pub untested: Option<Reason>,
 }

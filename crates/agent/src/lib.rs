@@ -19,6 +19,7 @@ mod layers;
 mod phases;
 mod prepare;
 pub mod recipe;
+pub mod repository;
 mod requirement;
 mod resolve;
 mod skeleton;

@@ -62,37 +62,51 @@ impl Installs {
     }
 }
 
-/// Works out how the tests are run on this environment, best plan first.
-pub fn plans(
-    source: &Source,
-    project: &ProjectName,
-    version: &Version,
-    installs: &Installs,
-    environment: &HostEnvironment,
-    popularity: &Popularity,
-    overrides: &[Override],
-) -> Plans {
-    let interpreter = &environment.interpreter;
-    let metadata = &installs.metadata;
-    let runtime = metadata.requires_dist.iter().filter(|text| !text.contains("extra"));
-    let about = About {
-        project,
-        version,
-        import_names: installs.modules.clone(),
-        installed_files: installs.files.clone(),
-        native: installs.native,
-        runtime_requirements: runtime.cloned().collect(),
-        provides_extra: extras(metadata, &interpreter.markers),
-        overrides: overrides.to_vec(),
-        interpreter: Interpreter {
-            version: interpreter.minor(),
-            implementation: interpreter.implementation.clone(),
-            platform: interpreter.markers.sys_platform().to_owned(),
-        },
-    };
-    let mut plans = plan(source, &about);
-    without_unknown(&mut plans, metadata, popularity);
-    plans
+/// A release whose tests are to be run, on an environment.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its project.
+    pub project: &'a ProjectName,
+    /// Its version.
+    pub version: &'a Version,
+    /// What installing it gives.
+    pub installs: &'a Installs,
+    /// Where.
+    pub environment: &'a HostEnvironment,
+    /// Which projects are well known.
+    pub popularity: &'a Popularity,
+    /// What the user and this program wrote down of it, strongest first.
+    pub overrides: &'a [Override],
+}
+
+impl<'a> Subject<'a> {
+    /// What the rules are told of it.
+    pub(crate) fn about(&self) -> About<'a> {
+        let (installs, interpreter) = (self.installs, &self.environment.interpreter);
+        let runtime = installs.metadata.requires_dist.iter().filter(|text| !text.contains("extra"));
+        About {
+            project: self.project,
+            version: self.version,
+            import_names: installs.modules.clone(),
+            installed_files: installs.files.clone(),
+            native: installs.native,
+            runtime_requirements: runtime.cloned().collect(),
+            provides_extra: extras(&installs.metadata, &interpreter.markers),
+            overrides: self.overrides.to_vec(),
+            interpreter: Interpreter {
+                version: interpreter.minor(),
+                implementation: interpreter.implementation.clone(),
+                platform: interpreter.markers.sys_platform().to_owned(),
+            },
+        }
+    }
+
+    /// Works out how the tests in this tree are run, best plan first.
+    pub fn plans(&self, source: &Source) -> Plans {
+        let mut plans = plan(source, &self.about());
+        without_unknown(&mut plans, &self.installs.metadata, self.popularity);
+        plans
+    }
 }
 
 /// A requirement that nobody declares is a guess; a project that nobody knows is not installed on a guess.

@@ -1,4 +1,5 @@
-//! Unpacked sdists: each once per data folder, as a layer that cells lay below their working copy.
+//! Source trees: unpacked sdists, each once per data folder, as a layer that cells lay below their working copy; and further
+//! layers over one.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +12,8 @@ use crate::{error::Error, layers::Layers};
 /// A source tree on the host that no package code has touched. Nothing in it is ever run there.
 #[derive(Debug)]
 pub struct Source {
-    /// The layer that holds it, at [`Source::inside`].
-    pub layer: PathBuf,
+    /// The layers that hold it, the lowest first, each at [`Source::inside`].
+    pub layers: Vec<PathBuf>,
     inside: PathBuf,
     files: Vec<TreeFile>,
 }
@@ -48,10 +49,33 @@ impl Source {
             Err(Failure::Farm(error)) => return Err(error),
         };
         let inside = top(&layer);
+        Ok(Ok(Source::in_layer(layer, inside)))
+    }
+
+    /// The tree that lies in a layer at this place.
+    pub(crate) fn in_layer(layer: PathBuf, inside: PathBuf) -> Source {
         let mut files = Vec::new();
         walk(&layer.join(&inside), "", &mut files, 0);
         files.sort_by(|left, right| left.path.cmp(&right.path));
-        Ok(Ok(Source { layer, inside, files }))
+        Source { layers: vec![layer], inside, files }
+    }
+
+    /// This tree below the one of another layer, whose files hide its own. Neither that layer's files nor their folders are links.
+    pub(crate) fn under(&self, layer: PathBuf) -> Source {
+        let over = Source::in_layer(layer, self.inside.clone());
+        let hidden = |file: &&TreeFile| over.file(&file.path).is_some();
+        let mut files: Vec<TreeFile> = self.files.iter().filter(|file| !hidden(file)).cloned().collect();
+        files.extend(over.files);
+        files.sort_by(|left, right| left.path.cmp(&right.path));
+        let layers = self.layers.iter().cloned().chain(over.layers).collect();
+        Source { layers, inside: self.inside.clone(), files }
+    }
+
+    /// Where a file that the walk found lies on the host.
+    pub(crate) fn place(&self, path: &str) -> PathBuf {
+        let at = |layer: &PathBuf| layer.join(&self.inside).join(path);
+        let highest = self.layers.iter().rev().map(at).find(|place| place.is_file());
+        highest.unwrap_or_else(|| at(&self.layers[0]))
     }
 
     /// Where the tree lies below a cell's root.
@@ -75,7 +99,7 @@ impl SourceTree for Source {
         use std::io::Read as _;
         // Only what the walk found: a path through a link would lead out of the tree.
         self.file(path)?;
-        let file = std::fs::File::open(self.layer.join(&self.inside).join(path)).ok()?;
+        let file = std::fs::File::open(self.place(path)).ok()?;
         let mut bytes = Vec::new();
         file.take(limit).read_to_end(&mut bytes).ok()?;
         Some(bytes)

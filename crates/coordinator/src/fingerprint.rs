@@ -1,7 +1,7 @@
 //! The two fingerprints of a cell: `request`, what is known beforehand, and `inputs`, what was really used.
 
 use wheeltapper_agent::Job;
-use wheeltapper_core::{Evidence, Sha256};
+use wheeltapper_core::{Evidence, Sha256, TestSource, TestsRepository};
 
 /// Version of the way in which cells are run: raised when a change of the agent can alter what happens in them.
 const AGENT: &str = "3";
@@ -32,12 +32,17 @@ pub fn request(job: &Job, index_date: &str) -> Sha256 {
         options.limits.fingerprint(),
         index_date.to_owned(),
     ];
+    // What was not asked for leaves older fingerprints as they are.
+    if options.source != TestSource::Sdist {
+        parts.push(format!("tests from {}", options.source));
+    }
     // The maintainers' own override is in the sdist.
     parts.extend(job.overrides.iter().map(|written| format!("override {}", written.digest.hex())));
     Sha256::of_parts(parts.iter().map(String::as_str))
 }
 
-/// The fingerprint of all that was used: the request, every installed distribution, and the test plan.
+/// The fingerprint of all that was used: the request, every installed distribution, the test plan, and the commit of a
+/// repository that was looked into.
 pub fn inputs(request: &Sha256, evidence: &Evidence) -> Sha256 {
     let mut parts = vec!["inputs".to_owned(), request.hex()];
     for installed in &evidence.installed {
@@ -45,5 +50,9 @@ pub fn inputs(request: &Sha256, evidence: &Evidence) -> Sha256 {
         parts.push(format!("{} {} {} {digest}", installed.purpose, installed.project, installed.version));
     }
     parts.push(format!("{:?}", evidence.test_plan));
+    if let Some(repository) = &evidence.repository {
+        let TestsRepository { address, commit, files, .. } = repository;
+        parts.push(format!("{address:?} {commit:?} {files:?}"));
+    }
     Sha256::of_parts(parts.iter().map(String::as_str))
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use wheeltapper_agent::{Agent, Job, Report};
 use wheeltapper_core::{
-    Evidence, Outcome, Phase, ProjectName, Reason, Record, Sha256,
+    Evidence, Outcome, Phase, ProjectName, Reason, Record, Sha256, TestsRepository,
     classify::classify,
     next_step::flaky_rate,
     record::{IndexAnswer, SCHEMA, Verdict},
@@ -185,6 +185,12 @@ impl Runner {
         // A page says nothing of whether the file can be had; to ask for it again costs one request.
         record.verdict.outcome != Outcome::FetchFailed
             && record.index_answers.iter().all(|answer| self.answer(&answer.project) == Some(answer.digest))
+            && record.evidence.repository.as_ref().is_none_or(|then| self.repository_stands(record, then))
+    }
+
+    fn repository_stands(&self, record: &Record, then: &TestsRepository) -> bool {
+        let version = record.evidence.version.parse();
+        version.is_ok_and(|version| self.agent.repository_stands(&record.evidence.project, &version, then))
     }
 
     fn answer(&self, project: &str) -> Option<Sha256> {

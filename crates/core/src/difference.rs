@@ -27,6 +27,7 @@ pub fn differences(first: &Record, second: &Record, phase: Phase) -> Vec<Differe
             ("platform", environment.platform.clone()),
             ("architecture", environment.arch.clone()),
             ("installer", environment.installer.clone()),
+            ("tests from", if phase == Phase::Test { tests_from(record) } else { String::new() }),
         ]
     };
     let mut found: Vec<Difference> = facts(first)
@@ -49,6 +50,15 @@ pub fn differences(first: &Record, second: &Record, phase: Phase) -> Vec<Differe
         }
     }
     found
+}
+
+/// Where a result's tests come from.
+fn tests_from(record: &Record) -> String {
+    let taken = record.evidence.repository.as_ref().filter(|repository| repository.refused.is_none());
+    match taken.and_then(|repository| repository.commit.as_ref()) {
+        Some(commit) => format!("the repository at {}", commit.get(..12).unwrap_or(commit)),
+        None => "the sdist".to_owned(),
+    }
 }
 
 fn versions(record: &Record, phase: Phase) -> BTreeMap<(String, String), String> {

@@ -15,6 +15,7 @@ use crate::{
     phase::{Phase, PhaseReport},
     plan::{TestPlan, TriedPlan},
     project::ProjectName,
+    repository::TestsRepository,
     tests_report::TestCounts,
     words::words,
 };
@@ -132,6 +133,9 @@ pub struct Evidence {
     /// Every plan that was tried, in order; the believed one is `test_plan`.
     #[serde(default)]
     pub tried_plans: Vec<TriedPlan>,
+    /// Where tests were looked for beside the sdist; null where they were not.
+    #[serde(default)]
+    pub repository: Option<TestsRepository>,
     /// What they counted.
     pub tests: Option<TestCounts>,
     /// Further runs of the tests, made to tell the cause.

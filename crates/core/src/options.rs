@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::repository::TestSource;
+
 /// How cells are run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
@@ -11,6 +13,9 @@ pub struct Options {
     pub tests: bool,
     /// Whether `setup.py` is used wherever there is one.
     pub setup_py: bool,
+    /// Where tests may come from.
+    #[serde(default)]
+    pub source: TestSource,
     /// Limits of each phase.
     pub limits: Limits,
 }

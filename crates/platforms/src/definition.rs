@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
 use wheeltapper_core::Sha256;
 
@@ -177,6 +177,9 @@ pub enum Origin {
 struct Document {
     #[serde(default)]
     platform: BTreeMap<Spanned<String>, Spanned<Written>>,
+    /// Of another reader: where tests come from beside the sdist.
+    #[serde(default, rename = "repositories")]
+    _repositories: IgnoredAny,
 }
 
 /// A platform as it is written. Exactly one key says what it is made of.

@@ -17,6 +17,7 @@ mod needs;
 mod overrides;
 mod pytest_config;
 mod python;
+mod repository;
 mod requirement;
 mod shell;
 mod survey;
@@ -36,6 +37,7 @@ use wheeltapper_core::{ProjectName, Reason, TestPlan, Version};
 pub use declared::setup::{UnreadableRequirement, unreadable_requirement};
 pub use identity::{Identity, identity};
 pub use overrides::{Author, Override, Problem, Recipes, Skip, Wishes, wishes};
+pub use repository::{Compared, NotTaken, Taken, from_repository};
 pub use tree::{MemoryTree, SourceTree, TreeFile};
 pub use unbuilt::{Unbuilt, unbuilt};
 

@@ -364,7 +364,7 @@ fn is_believable(file: &TestFile) -> bool {
         || (file.facts.parameters.is_empty() && matches("test_*.py", &file.path))
 }
 
-fn own_modules(reader: &Reader, about: &About) -> Vec<OwnModule> {
+pub(crate) fn own_modules(reader: &Reader, about: &About) -> Vec<OwnModule> {
     let mut own = Vec::new();
     for name in about.import_names.iter().take(200) {
         let path = name.replace('.', "/");

@@ -35,6 +35,9 @@ pub struct CoreMetadata {
     /// The same, an extra each.
     #[serde(default)]
     pub optional_dependencies: BTreeMap<String, Vec<String>>,
+    /// Links, a label each.
+    #[serde(default)]
+    pub urls: BTreeMap<String, String>,
     /// Console scripts and what they call.
     #[serde(default)]
     pub scripts: BTreeMap<String, String>,
@@ -77,6 +80,9 @@ impl CoreMetadata {
         }
         if let Some(python) = &self.requires_python {
             field("Requires-Python", python);
+        }
+        for (label, address) in &self.urls {
+            field("Project-URL", &format!("{label}, {address}"));
         }
         for requirement in &self.dependencies {
             field("Requires-Dist", requirement);

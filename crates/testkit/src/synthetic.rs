@@ -87,7 +87,12 @@ pub fn result(
             cause,
         },
         flaky: None,
-        options: Options { tests: true, setup_py: false, limits: Limits::default() },
+        options: Options {
+            tests: true,
+            setup_py: false,
+            source: Default::default(),
+            limits: Limits::default(),
+        },
         attempt: 1,
         request: Sha256::of_parts([name.as_str(), &environment, &version]),
         index_answers: Vec::new(),

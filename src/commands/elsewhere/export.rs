@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, io::IsTerminal as _, sync::Arc};
 use jiff::Timestamp;
 use wheeltapper_agent::{
     Asked, Fetched, HostEnvironment, Installer, Job, Origin, Python, Source, Still, closure,
-    recipe::{Installs, plans},
+    recipe::{Installs, Subject},
 };
 use wheeltapper_coordinator::{
     Catalog, RunOptions, Target,
     elsewhere::{ExportedCell, Jobs, JobsBuilder, SCHEMA, Wanted},
     plan, requirements_file,
 };
-use wheeltapper_core::{Artifact, Popularity, ProjectName, Sha256, record::IndexAnswer};
+use wheeltapper_core::{Artifact, Popularity, ProjectName, Sha256, TestSource, record::IndexAnswer};
 use wheeltapper_index::Uv;
 
 use crate::{
@@ -39,6 +39,8 @@ pub fn export(paths: &Paths, arguments: &ExportArguments) -> Result<Exit, Failur
         cell: wheeltapper_core::Options {
             tests: !arguments.no_tests,
             setup_py: false,
+            // A machine elsewhere has no network, and archives of jobs hold distributions only.
+            source: TestSource::Sdist,
             limits: farm::limits(&arguments.limits),
         },
         artifacts: arguments.from.into(),
@@ -182,7 +184,16 @@ impl Packing<'_> {
         let (project, version) = (&release.project, &release.version);
         let plans = match &source {
             Some(source) if job.options.tests => {
-                plans(source, project, version, &installs, self.environment, &popularity, &job.overrides)
+                let (environment, overrides) = (self.environment, &job.overrides);
+                let subject = Subject {
+                    project,
+                    version,
+                    installs: &installs,
+                    environment,
+                    popularity: &popularity,
+                    overrides,
+                };
+                subject.plans(source)
             }
             _ => Default::default(),
         };

@@ -204,7 +204,7 @@ fn world(
         let Ok(mut layers) = test_layers(cell, installation, first.wheel, first.plan)? else {
             return Ok(None);
         };
-        layers.push(first.source.layer.clone());
+        layers.extend(first.source.layers.iter().cloned());
         let below = installation.below.iter().map(|wheel| (wheel.project.clone(), wheel.version.clone()));
         Ok(Some((installation.world.fork_with(&layers)?, below.collect::<Vec<_>>())))
     })?;

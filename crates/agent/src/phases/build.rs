@@ -90,7 +90,7 @@ fn prepare(cell: &mut Cell<'_>, source: &Source, requires: &[String]) -> Result<
     match cell.prepare(Purpose::Build, &[], &question)? {
         Prepared::Ready { layers, wheels } => {
             cell.installed(&wheels, Purpose::Build);
-            let layers: Vec<PathBuf> = layers.into_iter().chain([source.layer.clone()]).collect();
+            let layers: Vec<PathBuf> = layers.into_iter().chain(source.layers.iter().cloned()).collect();
             Ok(Some(cell.agent.world(cell.job, cell.slot, &layers)?))
         }
         Prepared::Impossible { words, limit } => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use wheeltapper_core::{
     Became, Evidence, Exit, FailingTest, Finding, Phase, PhaseReport, Reason, Status, TestCounts, TestPlan,
-    TriedPlan,
+    TestSource, TestsRepository, TriedPlan,
     evidence::Installed,
     incomplete::{INCOMPLETE_SUITE, asks_for_absent},
     next_step::is_warning,
@@ -23,9 +23,13 @@ use crate::{
         install::Installation,
         requirements::installed,
     },
-    recipe::{self, Installs},
+    recipe::{Installs, Subject},
+    repository::{Look, Sourced, sourced, without_sdist},
     source::Source,
 };
+
+/// The finding that the repository, which was asked, gave no tests.
+const NOTHING_TAKEN: &str = "no-tests-from-repository";
 
 /// Runs the tests, or says why not.
 pub(crate) fn test(
@@ -37,19 +41,38 @@ pub(crate) fn test(
     if !cell.job.options.tests {
         return skip(cell, Reason::TestsDisabled);
     }
-    let Some(source) = source else { return skip(cell, Reason::NoTestsShipped) };
+    let Some(source) = source else {
+        if cell.job.options.source != TestSource::Sdist {
+            cell.evidence.repository = Some(without_sdist());
+        }
+        return skip(cell, Reason::NoTestsShipped);
+    };
     cell.begin(Phase::Test);
+    let Sourced { plans, source: with_repository, told } = plans(cell, source, wheel)?;
+    let source = with_repository.as_ref().unwrap_or(source);
+    let untaken = told.as_ref().filter(|told| told.refused.is_some()).map(TestsRepository::told);
+    cell.evidence.repository = told;
     let plans = match &cell.job.replay {
         Some(replay) => Plans {
             plans: replay.plan.iter().cloned().collect(),
             none: replay.untested,
-            absent: plans(cell, source, wheel).absent,
+            absent: plans.absent,
             ..Plans::default()
         },
-        None => plans(cell, source, wheel),
+        None => plans,
     };
-    if plans.plans.is_empty() {
-        return skip(cell, plans.none.unwrap_or(Reason::NoTestsShipped));
+    let nothing = plans.plans.is_empty();
+    if nothing {
+        skip(cell, plans.none.unwrap_or(Reason::NoTestsShipped))?;
+    }
+    if let Some(text) = untaken {
+        cell.find(
+            Phase::Test,
+            Finding::new(NOTHING_TAKEN, format!("tests of the repository: {text}"), Vec::new()),
+        );
+    }
+    if nothing {
+        return Ok(());
     }
     for problem in plans.problems.iter().take(20) {
         cell.find(Phase::Test, Finding::new("override-problem", problem.to_string(), Vec::new()));
@@ -275,16 +298,29 @@ fn skip(cell: &mut Cell<'_>, reason: Reason) -> Result<(), Error> {
     Ok(())
 }
 
-fn plans(cell: &Cell<'_>, source: &Source, wheel: &WheelAtHand) -> Plans {
+fn plans(cell: &Cell<'_>, source: &Source, wheel: &WheelAtHand) -> Result<Sourced, Error> {
     let installs = Installs {
         metadata: wheel.metadata.clone(),
         files: wheel.installs.clone(),
         modules: cell.evidence.imports.iter().map(|import| import.module.clone()).collect(),
         native: wheel.native,
     };
-    let (project, version) = (&cell.job.release.project, &cell.version);
-    let (environment, popularity) = (&cell.job.environment, &cell.agent.popularity);
-    recipe::plans(source, project, version, &installs, environment, popularity, &cell.job.overrides)
+    let subject = Subject {
+        project: &cell.job.release.project,
+        version: &cell.version,
+        installs: &installs,
+        environment: &cell.job.environment,
+        popularity: &cell.agent.popularity,
+        overrides: &cell.job.overrides,
+    };
+    let look = Look {
+        repositories: cell.agent.repositories.as_ref(),
+        layers: &cell.agent.layers,
+        slot: cell.slot,
+        source: cell.job.options.source,
+        then: cell.job.replay.as_ref().and_then(|replay| replay.repository.as_ref()),
+    };
+    sourced(look, source, &subject)
 }
 
 /// Tries a plan, and notes what became of it. Where it may be thinned, a requirement that stands in the way of the others does
@@ -299,7 +335,12 @@ fn attempt(
     cell.evidence.tests = None;
     // What an earlier plan used is used; what it ran into is not this one's.
     let before = cell.phase(Phase::Test);
-    let kept = before.findings.iter().filter(|one| one.id == "override-problem").cloned().collect();
+    let kept = before
+        .findings
+        .iter()
+        .filter(|one| matches!(one.id.as_str(), "override-problem" | NOTHING_TAKEN))
+        .cloned()
+        .collect();
     *before = PhaseReport {
         cpu_s: before.cpu_s,
         cpu_wait_s: before.cpu_wait_s,
@@ -331,7 +372,7 @@ fn attempt(
             return Ok(Attempt::CouldNotRun(reason.0, reason.1));
         }
     };
-    let extra: Vec<PathBuf> = layers.into_iter().chain([stage.source.layer.clone()]).collect();
+    let extra: Vec<PathBuf> = layers.into_iter().chain(stage.source.layers.iter().cloned()).collect();
     let (execution, events) = run_fairly(cell, stage.installation, stage.source, plan, &extra)?;
     let wall_s = execution.wall.saturating_sub(execution.waited).as_secs_f64();
     let (counted, deselected) = (events.counts.ran() + events.counts.skipped, events.deselected);

@@ -25,7 +25,12 @@ fn jobs() -> Jobs {
             python: "3.13".into(),
             tag: "cp313".into(),
         },
-        options: wheeltapper_core::Options { tests: true, setup_py: false, limits: Default::default() },
+        options: wheeltapper_core::Options {
+            tests: true,
+            setup_py: false,
+            source: Default::default(),
+            limits: Default::default(),
+        },
         cells: vec![ExportedCell {
             project: "thing".parse().unwrap(),
             version: "1.0".into(),

@@ -177,7 +177,7 @@ enum Standing {
 
 /// The folder being filled. Only this code writes there, so the map of what stands is the truth, and no path
 /// is ever followed through a link: links are made last.
-pub(crate) struct Tree {
+pub struct Tree {
     into: PathBuf,
     archive: String,
     limits: Limits,
@@ -189,7 +189,11 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    fn new(into: &Path, archive: &str, limits: Limits) -> Result<Self> {
+    /// A folder that does not exist yet or is empty; `archive` names in errors what it is filled from.
+    ///
+    /// # Errors
+    /// When it cannot be made, or holds something.
+    pub fn new(into: &Path, archive: &str, limits: Limits) -> Result<Self> {
         fs::create_dir_all(into).map_err(Error::io("create", into))?;
         if fs::read_dir(into).map_err(Error::io("read", into))?.next().is_some() {
             return Err(Error::io("unpack into", into)(io::Error::other("the folder is not empty")));
@@ -312,8 +316,11 @@ impl Tree {
         Ok((path, place))
     }
 
-    /// A regular file.
-    pub(crate) fn file(
+    /// A regular file; of its content, which the caller limits, all is read.
+    ///
+    /// # Errors
+    /// `Archive` for a path that leads out, is malformed or beyond the limits, and for content that cannot be read.
+    pub fn file(
         &mut self,
         raw: &[u8],
         executable: bool,
@@ -420,7 +427,11 @@ impl Tree {
         }
     }
 
-    fn finish(mut self, one_folder: bool) -> Result<Unpacked> {
+    /// Makes the links, and says what there is. `one_folder`: its root is the one top-level folder, where it has one.
+    ///
+    /// # Errors
+    /// `Archive` where it holds nothing.
+    pub fn finish(mut self, one_folder: bool) -> Result<Unpacked> {
         for (index, target) in &self.links {
             let place = self.into.join(&self.files[*index].path);
             #[cfg(unix)]

@@ -295,6 +295,11 @@ fn cell(record: &Record, logs: &BTreeMap<Phase, Vec<u8>>) -> Value {
             requirements => lines(&plan.requirements), extras => lines(&plan.extras),
             deselected => lines(&plan.deselected), why => lines(&plan.why),
         }),
+        repository => evidence.repository.as_ref().map(|repository| context! {
+            told => one_line(&repository.told(), MESSAGE), notes => lines(&repository.notes),
+            files => lines(&repository.files),
+            more => repository.taken.saturating_sub(repository.files.len() as u64),
+        }),
         imports => evidence.imports.iter().take(LIST).map(|import| context! {
             module => one_line(&import.module, 200), pill => Pill::status(import.status), decides => import.decides,
         }).collect::<Vec<_>>(),

@@ -46,6 +46,9 @@ pub fn explain(
         environment.python,
         happened(record)
     ));
+    if let Some(repository) = &evidence.repository {
+        page.paragraph(&format!("Tests of the repository: {}.", repository.told()));
+    }
     if let Some(cause) = &verdict.cause {
         page.heading("Why");
         page.paragraph(&format!("{} ({}): {}.", cause.title, cause.id, cause.detail.trim_end_matches('.')));

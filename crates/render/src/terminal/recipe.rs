@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
-use wheeltapper_core::{Reason, TestPlan, plan::Working};
+use wheeltapper_core::{Reason, TestPlan, TestsRepository, plan::Working};
 
 use super::paint::Paint;
 use crate::text::{one_line, pad, wrap};
@@ -23,6 +23,8 @@ pub struct RecipeView {
     pub sources: String,
     /// The wheel that says what is installed; null when the sources had to tell.
     pub wheel: Option<String>,
+    /// Where tests were looked for beside the sdist; null where they were not.
+    pub repository: Option<TestsRepository>,
     /// Best first; the others are for when the first cannot start the tests.
     pub plans: Vec<PlanView>,
     /// Why there is no plan.
@@ -102,6 +104,12 @@ pub fn recipe_text(view: &RecipeView, width: usize, colour: bool) -> String {
         None => "no wheel was read: what it installs is told by the sources alone".to_owned(),
     };
     page.faint(&format!("sources {}; {installs}", view.sources));
+    if let Some(repository) = &view.repository {
+        page.faint(&format!("tests of the repository: {}", repository.told()));
+        for note in &repository.notes {
+            page.faint(&format!("  {note}"));
+        }
+    }
     page.line("");
     match view.plans.split_first() {
         None => {

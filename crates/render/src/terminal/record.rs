@@ -64,6 +64,10 @@ pub fn record_text(record: &Record, width: usize, colour: bool) -> String {
         page.plan(plan);
         page.tried(&evidence.tried_plans);
     }
+    if let Some(repository) = &evidence.repository {
+        page.item("repository", &repository.told());
+        page.list("", &repository.notes);
+    }
     page.findings(record);
     page.blank();
     page.item(

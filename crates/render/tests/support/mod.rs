@@ -127,6 +127,7 @@ fn settled(project: &str, version: &str, environment: &str, python: &str, outcom
             fix: None,
             foreign_writes: Vec::new(),
             tried_plans: Vec::new(),
+            repository: None,
             contact: None,
             installed: vec![Installed {
                 project: "setuptools".parse().unwrap(),
@@ -143,6 +144,7 @@ fn settled(project: &str, version: &str, environment: &str, python: &str, outcom
         options: wheeltapper_core::Options {
             tests: true,
             setup_py: false,
+            source: Default::default(),
             limits: wheeltapper_core::Limits::default(),
         },
         attempt: 1,

@@ -75,6 +75,7 @@ pub fn record(id: &str, project: &str, environment: &str, outcome: Outcome, seco
             fix: None,
             foreign_writes: Vec::new(),
             tried_plans: Vec::new(),
+            repository: None,
             contact: None,
             installed: installed.collect(),
             unsupported: None,
@@ -92,6 +93,7 @@ pub fn record(id: &str, project: &str, environment: &str, outcome: Outcome, seco
         options: wheeltapper_core::Options {
             tests: true,
             setup_py: false,
+            source: Default::default(),
             limits: wheeltapper_core::Limits::default(),
         },
         attempt: 1,

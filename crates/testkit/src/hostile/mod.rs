@@ -37,6 +37,7 @@ fn metadata(kind: &str, trick: &str) -> CoreMetadata {
         classifiers: Vec::new(),
         dependencies: Vec::new(),
         optional_dependencies: Default::default(),
+        urls: Default::default(),
         scripts: Default::default(),
         entry_points: Default::default(),
     }
