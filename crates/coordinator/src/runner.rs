@@ -16,6 +16,7 @@ use wheeltapper_agent::{Agent, Job, Report};
 use wheeltapper_core::{
     Evidence, Outcome, Phase, ProjectName, Reason, Record, Sha256, TestsRepository,
     classify::classify,
+    flaky::{FlakyTest, flaky_tests},
     next_step::flaky_rate,
     record::{IndexAnswer, SCHEMA, Verdict},
 };
@@ -54,6 +55,8 @@ pub(crate) struct Ahead {
 const LOOKING_UP: usize = 4;
 /// How many cells each of them looks up before it writes what it found: one transaction for all of them.
 const TOGETHER: usize = 16;
+/// How many earlier results on the same inputs tell of flaky tests.
+const SAME_INPUTS: u32 = 50;
 
 impl Runner {
     pub(crate) fn new(
@@ -309,12 +312,14 @@ impl Runner {
         for (phase, report) in &mut evidence.phases {
             report.log = texts.contains_key(phase).then(|| format!("{id}/{phase}"));
         }
+        let inputs = fingerprint::inputs(&request, &evidence);
         Record {
             schema: SCHEMA,
             flaky: flaky_rate(&evidence),
+            flaky_tests: self.flaky_tests(&evidence, &inputs),
             id,
             run: self.options.run.clone(),
-            inputs: fingerprint::inputs(&request, &evidence),
+            inputs,
             evidence,
             verdict,
             options: job.options.clone(),
@@ -325,6 +330,19 @@ impl Runner {
             started: stamp(started),
             wall_s: (wall_s * 1000.0).round() / 1000.0,
         }
+    }
+}
+
+impl Runner {
+    /// The tests that changed their result in this and in earlier results on the same inputs.
+    fn flaky_tests(&self, evidence: &Evidence, inputs: &Sha256) -> Vec<FlakyTest> {
+        if evidence.tests.is_none() {
+            return Vec::new();
+        }
+        // What cannot be read says nothing, and costs this result nothing.
+        let known = self.handle.block_on(self.store.of_inputs(evidence, inputs, SAME_INPUTS));
+        let known = known.unwrap_or_default();
+        flaky_tests(std::iter::once(evidence).chain(known.iter().map(|record| &record.evidence)))
     }
 }
 

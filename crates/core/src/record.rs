@@ -7,6 +7,7 @@ use crate::{
     cause::Cause,
     digest::Sha256,
     evidence::Evidence,
+    flaky::FlakyTest,
     options::Options,
     outcome::{Outcome, Reason},
 };
@@ -46,6 +47,9 @@ pub struct Record {
     pub verdict: Verdict,
     /// Set once a cell both failed and passed on identical inputs: the share of failures.
     pub flaky: Option<f64>,
+    /// Tests that failed in some runs and passed in others on the same `inputs`, over all results of them so far.
+    #[serde(default)]
+    pub flaky_tests: Vec<FlakyTest>,
     /// How it was run.
     pub options: Options,
     /// Which attempt of the run settled it, from 1.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::PoisonError};
 
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
-use wheeltapper_core::{Artifact, CauseId, Outcome, Phase, ProjectName, Record, Sha256};
+use wheeltapper_core::{Artifact, CauseId, Evidence, Outcome, Phase, ProjectName, Record, Sha256};
 
 use crate::{
     Error, Store,
@@ -198,6 +198,30 @@ impl Store {
         .await
         .map_err(|source| self.fault(source))?;
         self.readable(&rows)
+    }
+
+    /// The results of a cell that used these very inputs, reused ones left out, newest first, at most `limit` of them.
+    pub async fn of_inputs(
+        &self,
+        evidence: &Evidence,
+        inputs: &Sha256,
+        limit: u32,
+    ) -> Result<Vec<Record>, Error> {
+        let rows = sqlx::query(
+            "SELECT id, record FROM result WHERE project = ? AND environment = ? AND artifact = ? AND inputs = ?
+             ORDER BY started DESC, number DESC LIMIT ?",
+        )
+        .bind(evidence.project.as_str())
+        .bind(&evidence.environment.name)
+        .bind(evidence.artifact.as_str())
+        .bind(inputs.0.as_slice())
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|source| self.fault(source))?;
+        let mut found = self.readable(&rows)?;
+        found.retain(|record| record.reused_from.is_none());
+        Ok(found)
     }
 
     /// The results of a run, in the order in which they settled.

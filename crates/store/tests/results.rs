@@ -190,3 +190,20 @@ async fn a_verdict_is_put_in_anothers_place_and_nothing_else_changes() {
     assert!(pages.next_page().await.unwrap().is_empty());
     assert!(store.every_result(Some("no-run")).next_page().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn results_on_the_same_inputs_are_found_but_for_those_that_repeat_one() {
+    let (_folder, store) = open().await;
+    let first = record("r1", "six", "cp313", Outcome::TestFailed, 1);
+    let mut second = record("r2", "six", "cp313", Outcome::Passed, 2);
+    let mut repeated = record("r3", "six", "cp313", Outcome::Passed, 3);
+    let mut other = record("r4", "six", "cp313", Outcome::Passed, 4);
+    (second.inputs, repeated.inputs) = (first.inputs, first.inputs);
+    repeated.reused_from = Some("r2".to_owned());
+    other.inputs = wheeltapper_core::Sha256::of(b"other inputs");
+    for written in [&first, &second, &repeated, &other] {
+        store.record(written, &BTreeMap::new()).await.unwrap();
+    }
+    let found = store.of_inputs(&first.evidence, &first.inputs, 10).await.unwrap();
+    assert_eq!(found, [second, first]);
+}

@@ -87,6 +87,7 @@ pub fn result(
             cause,
         },
         flaky: None,
+        flaky_tests: Vec::new(),
         options: Options {
             tests: true,
             setup_py: false,

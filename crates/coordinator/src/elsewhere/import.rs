@@ -9,6 +9,7 @@ use wheeltapper_core::{
     Evidence, Phase, Record, Sha256,
     classify::classify,
     environment::Environment,
+    flaky::flaky_tests,
     next_step::flaky_rate,
     record::{IndexAnswer, SCHEMA as RECORD_SCHEMA},
 };
@@ -157,6 +158,7 @@ fn record(
     Record {
         schema: RECORD_SCHEMA,
         flaky: flaky_rate(&evidence),
+        flaky_tests: flaky_tests([&evidence]),
         id,
         run: run.to_owned(),
         inputs: fingerprint::inputs(&request, &evidence),

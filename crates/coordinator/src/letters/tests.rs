@@ -156,6 +156,7 @@ fn record(
             cause,
         },
         flaky: None,
+        flaky_tests: Vec::new(),
         options: serde_json::from_value(serde_json::json!({
             "tests": true, "setup_py": false, "limits": wheeltapper_core::Limits::default()
         }))

@@ -288,6 +288,9 @@ fn cell(record: &Record, logs: &BTreeMap<Phase, Vec<u8>>) -> Value {
             }).collect::<Vec<_>>(),
             more => tests.failing.len().saturating_sub(LIST),
         }),
+        flaky_tests => record.flaky_tests.iter().map(|test| context! {
+            id => one_line(&test.id, MESSAGE), failed => test.failed, runs => test.runs,
+        }).collect::<Vec<_>>(),
         plan => evidence.test_plan.as_ref().map(|plan| context! {
             runner => plan.runner.as_str(), command => visible(&plan.command.join(" ")),
             directory => visible(&plan.directory), working => plan.working.as_str(), source => visible(&plan.source),

@@ -1,7 +1,7 @@
 //! One failure in plain words: what happened, why, whose fault, what differs from where it passes, and what to do.
 
 use wheeltapper_core::{
-    Blame, Cause, Confidence, Outcome, Phase, Record, advice,
+    Blame, Cause, Confidence, FlakyTest, Outcome, Phase, Record, advice,
     difference::{Difference, differences, only_the_interpreter},
 };
 
@@ -56,6 +56,7 @@ pub fn explain(
         page.heading("Whose fault");
         page.paragraph(&whose(cause, record, around));
     }
+    page.flaky(&record.flaky_tests);
     page.elsewhere(record, around);
     if let Some(cause) = &verdict.cause {
         page.heading("What the maintainer could do");
@@ -158,6 +159,19 @@ impl Page {
             let shown =
                 if line.starts_with('>') { self.paint.strong(&shown) } else { self.paint.faint(&shown) };
             self.text.push_str(&format!("    {shown}\n"));
+        }
+    }
+
+    fn flaky(&mut self, tests: &[FlakyTest]) {
+        if tests.is_empty() {
+            return;
+        }
+        self.heading("What changes from run to run, though nothing else does");
+        for test in tests.iter().take(SHOWN) {
+            self.paragraph(&format!("- {} failed in {} of {} runs", test.id, test.failed, test.runs));
+        }
+        if tests.len() > SHOWN {
+            self.paragraph(&format!("… and {} more", tests.len() - SHOWN));
         }
     }
 

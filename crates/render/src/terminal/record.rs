@@ -1,6 +1,6 @@
 //! One result in full, as `show` prints it.
 
-use wheeltapper_core::{PhaseReport, Record, Status, TestCounts, TestPlan, TriedPlan};
+use wheeltapper_core::{FlakyTest, PhaseReport, Record, Status, TestCounts, TestPlan, TriedPlan};
 
 use super::paint::{Paint, sign};
 use crate::{
@@ -59,6 +59,7 @@ pub fn record_text(record: &Record, width: usize, colour: bool) -> String {
         page.blank();
         page.tests(tests, evidence.test_plan.as_ref());
     }
+    page.flaky(&record.flaky_tests);
     if let Some(plan) = &evidence.test_plan {
         page.blank();
         page.plan(plan);
@@ -150,6 +151,12 @@ impl Page {
         if tests.failing.len() > SHOWN {
             self.line(&format!("{}… and {} more", pad("", LABEL), tests.failing.len() - SHOWN));
         }
+    }
+
+    /// The tests that changed their result on identical inputs.
+    fn flaky(&mut self, tests: &[FlakyTest]) {
+        let row = |test: &FlakyTest| format!("{} of {} runs  {}", test.failed, test.runs, test.id);
+        self.list("at times", &tests.iter().map(row).collect::<Vec<_>>());
     }
 
     fn plan(&mut self, plan: &TestPlan) {

@@ -141,6 +141,7 @@ fn settled(project: &str, version: &str, environment: &str, python: &str, outcom
         },
         verdict: Verdict { rules: 3, outcome, reason: None, cause: None, signature: None },
         flaky: None,
+        flaky_tests: Vec::new(),
         options: wheeltapper_core::Options {
             tests: true,
             setup_py: false,

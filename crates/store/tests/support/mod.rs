@@ -90,6 +90,7 @@ pub fn record(id: &str, project: &str, environment: &str, outcome: Outcome, seco
             cause,
         },
         flaky: None,
+        flaky_tests: Vec::new(),
         options: wheeltapper_core::Options {
             tests: true,
             setup_py: false,
