@@ -1,7 +1,15 @@
 //! Which test runner a command line starts. Unwraps what maintainers put around it (coverage, uv run, hatch run …)
 //! and drops options that only measure coverage. Decides nothing about whether to use it.
 
-use crate::shell::Command;
+use ruff_python_ast::{
+    Expr, Stmt,
+    visitor::{Visitor, walk_expr},
+};
+
+use crate::{
+    python::{dotted, with_module},
+    shell::Command,
+};
 
 /// The program a command line comes down to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,6 +91,7 @@ fn of_python(words: &[String]) -> Option<(Tool, Vec<String>)> {
                     _ => None,
                 };
             }
+            "-c" => return self_test(words.get(at + 1)?).map(|_| (Tool::Script, words.to_vec())),
             "-W" | "-X" => at += 2,
             flag if flag.starts_with('-') && flag.len() > 1 => at += 1,
             script if script.ends_with("manage.py") => {
@@ -102,6 +111,36 @@ fn of_python(words: &[String]) -> Option<(Tool, Vec<String>)> {
         }
     }
     None
+}
+
+/// The module that a piece of Python imports and whose `test` it calls: `import package; package.test()`.
+pub(crate) fn self_test(code: &str) -> Option<String> {
+    with_module(code, |body| {
+        body.iter().find_map(|stmt| match stmt {
+            Stmt::Import(import) => import.names.iter().map(|alias| alias.name.to_string()).find(|module| {
+                let mut calls = CallOf { function: format!("{module}.test"), found: false };
+                calls.visit_body(body);
+                calls.found
+            }),
+            _ => None,
+        })
+    })
+    .flatten()
+}
+
+/// Looks for a call of one function.
+struct CallOf {
+    function: String,
+    found: bool,
+}
+
+impl<'a> Visitor<'a> for CallOf {
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        if let Expr::Call(call) = expr {
+            self.found |= dotted(&call.func).is_some_and(|name| name == self.function);
+        }
+        walk_expr(self, expr);
+    }
 }
 
 fn is_test_word(word: &str) -> bool {
@@ -241,6 +280,11 @@ mod tests {
             ),
             ("django-admin test --settings=a.b", Tool::Django, "python -m django test --settings=a.b"),
             ("./manage.py test", Tool::Django, ""),
+            (
+                "python3 -c 'import p; assert p.test().wasSuccessful()'",
+                Tool::Script,
+                "python -c import p; assert p.test().wasSuccessful()",
+            ),
             ("python -s -m django test app", Tool::Django, "python -s -m django test app"),
             ("python -Wd manage.py test", Tool::Django, "python -Wd manage.py test"),
             ("nosetests -w tests", Tool::Nose, "python -m nose -w tests"),
@@ -270,6 +314,8 @@ mod tests {
             "coverage report",
             "python docs/make.py",
             "make test",
+            "python -c 'import p; p.main()'",
+            "python -c 'p.test()'",
         ] {
             assert_eq!(commands(line).first().and_then(interpret), None, "{line}");
         }

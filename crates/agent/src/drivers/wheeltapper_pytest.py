@@ -113,8 +113,20 @@ def message(report):
             told = repr(report.longrepr)
         lines = [line for line in told.splitlines() if line.strip()]
         marked = [line[1:].strip() for line in lines if line.startswith("E ")]
-        text = marked[-1] if marked else (lines[-1] if lines else "")
+        text = of_doctest(lines) or (marked[-1] if marked else (lines[-1] if lines else ""))
     return one_line(text)[:500]
+
+
+def of_doctest(lines):
+    """What an example of a doctest raised, or gave instead of what it shows."""
+    for at, line in enumerate(lines):
+        if line.startswith("UNEXPECTED EXCEPTION: "):
+            return line
+        if line == "Got:" and at + 1 < len(lines):
+            # The last line tells where the example stands.
+            got = lines[at + 1:-1] or lines[at + 1:]
+            return "DocTestFailure: got %s" % got[-1].strip()
+    return None
 
 
 def one_line(text):

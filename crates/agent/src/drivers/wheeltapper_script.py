@@ -1,6 +1,6 @@
 """Runs a script or a module as `python` does, and writes what happens to each test that any unittest result hears of.
 
-Usage: python -m wheeltapper_script SCRIPT ARGUMENTS...      or      python -m wheeltapper_script -m MODULE ARGUMENTS...
+Usage: python -m wheeltapper_script SCRIPT ARGUMENTS...      or      -m MODULE ARGUMENTS...      or      -c CODE ARGUMENTS...
 
 For Django's test command, trial, zope.testrunner, nose and scripts of a package's own: all of them report to subclasses of
 unittest.TestResult, whose methods are wrapped wherever a class defines them. A test is written once however many classes hear
@@ -110,7 +110,9 @@ def message(error):
             text = str(error)
     except Exception:
         text = "an error that cannot be shown"
-    return text.strip().split("\n")[0][:500]
+    lines = text.strip().split("\n")
+    # Of a doctest the end says what an example raised or gave.
+    return (lines[-1].strip() if "Failed doctest test for" in lines[0] else lines[0])[:500]
 
 
 RECORDER = Recorder()
@@ -193,6 +195,9 @@ def main():
         elif arguments[0] == "-m":
             sys.argv = arguments[1:]
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        elif arguments[0] == "-c":
+            sys.argv = ["-c"] + arguments[2:]
+            exec(compile(arguments[1], "<string>", "exec"), {"__name__": "__main__"})
         else:
             sys.argv = arguments
             sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))

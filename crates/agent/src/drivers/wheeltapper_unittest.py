@@ -54,8 +54,8 @@ class Result(unittest.TextTestResult):
         message = ""
         if error is not None:
             message = ("%s: %s" % (error[0].__name__, text_of(error[1]))).split("\n")[0][:500]
-            if type(test).__name__ in ("_FailedTest", "ModuleImportFailure"):
-                # The loader's stand-in for a module that cannot be imported: its text ends with the real error.
+            if type(test).__name__ in ("_FailedTest", "ModuleImportFailure", "DocTestCase", "DocFileCase"):
+                # The loader's stand-in for a module that cannot be imported, or a doctest: the text ends with the real error.
                 message = text_of(error[1]).strip().split("\n")[-1][:500] or message
         REPORTED.write(event="test", id=test.id(), outcome=outcome, seconds=time.time() - self.began, message=message)
 

@@ -116,7 +116,7 @@ fn command(root: &Path, plan: &TestPlan) -> (OsString, Vec<OsString>) {
                     let reporting = ["-m", "wheeltapper_unittest"];
                     flags.iter().copied().chain(reporting).chain(rest.iter().copied()).collect()
                 }
-                [] | ["-c", ..] => rest.to_vec(),
+                [] => rest.to_vec(),
                 what => {
                     let reporting = ["-m", "wheeltapper_script"];
                     flags.iter().copied().chain(reporting).chain(what.iter().copied()).collect()
@@ -185,6 +185,7 @@ mod tests {
         let script = "/cell/env/bin/python -m wheeltapper_script";
         assert_eq!(shown("python -m django test"), format!("{script} -m django test"));
         assert_eq!(shown("python runtests.py -v"), format!("{script} runtests.py -v"));
+        assert_eq!(shown("python -c p.test()"), format!("{script} -c p.test()"));
         assert_eq!(
             shown("python -Wd -X dev manage.py test"),
             "/cell/env/bin/python -Wd -X dev -m wheeltapper_script manage.py test"

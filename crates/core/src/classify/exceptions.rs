@@ -111,7 +111,7 @@ fn missing_module(evidence: &Evidence, exception: Exception<'_>) -> Option<Found
         None if top == "pkg_resources" || top == "setuptools" => {
             return setuptools_part(evidence, exception.phase, module, asker);
         }
-        None if is_own(evidence, top) => own_module(exception.phase, module),
+        None if is_own(evidence, module) => own_module(exception.phase, module),
         None if module != top
             && let Some(provider) = installed_as(evidence, top) =>
         {
@@ -242,7 +242,7 @@ fn missing_name(evidence: &Evidence, exception: Exception<'_>) -> Option<Found> 
         return Some(gone_name(evidence, exception, subject, fate));
     }
     let top = module.split('.').next().unwrap_or(module);
-    if is_own(evidence, top) || matches!(exception.phase, Phase::Build) && top == "setuptools" {
+    if is_own(evidence, module) || matches!(exception.phase, Phase::Build) && top == "setuptools" {
         return None;
     }
     let provider = installed_as(evidence, top);
@@ -284,20 +284,58 @@ fn gone_name(evidence: &Evidence, exception: Exception<'_>, subject: String, fat
     }
 }
 
-/// A program or a file that a build does not find. Which of the two, the frames tell: programs are started by `subprocess`.
+/// Folders where a system has its programs.
+const PROGRAMS: &[&str] = &["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/opt/"];
+
+/// Names without a suffix that files and folders of a source tree have rather than programs.
+const DATA_NAMES: &[&str] = &[
+    "data",
+    "test",
+    "tests",
+    "docs",
+    "doc",
+    "examples",
+    "example",
+    "fixtures",
+    "resources",
+    "src",
+    "dist",
+    "tmp",
+    "temp",
+    "input",
+    "output",
+    "config",
+    "file",
+    "files",
+    "foo",
+    "bar",
+];
+
+/// A program that a build or a test does not find. In a build the frames tell it from a file: programs are started by
+/// `subprocess`. Of a test only the message is known: it is a program by its folder, or by a plain name in small letters.
 fn missing_file(exception: Exception<'_>) -> Option<Found> {
     static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^(?:FileNotFoundError|IOError|OSError): \[Errno 2\] No such file or directory: '(?P<file>[^']+)'")
-            .expect("a literal pattern compiles")
+        Regex::new(
+            r"^(?:FileNotFoundError|IOError|OSError): \[Errno 2\] No such file or directory: '(?P<file>[^']+)'",
+        )
+        .expect("a literal pattern compiles")
     });
-    if exception.phase != Phase::Build {
-        return None;
-    }
     let file = PATTERN.captures(exception.line)?.name("file")?.as_str();
-    let started = exception.frames.last().is_some_and(|frame| frame.ends_with("subprocess.py"));
-    if !started || file.contains('/') {
-        return None;
-    }
-    let detail = format!("the build calls {file}, which is not installed here");
+    let plain = |name: &str| {
+        name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_+".contains(c))
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+    };
+    let caller = match exception.phase {
+        Phase::Build => {
+            let started = exception.frames.last().is_some_and(|frame| frame.ends_with("subprocess.py"));
+            (started && !file.contains('/')).then_some("the build")
+        }
+        Phase::Test => {
+            let by_folder = PROGRAMS.iter().any(|folder| file.starts_with(folder));
+            (by_folder || plain(file) && !DATA_NAMES.contains(&file)).then_some("a test")
+        }
+        Phase::Fetch | Phase::Install | Phase::Import | Phase::Uninstall => None,
+    }?;
+    let detail = format!("{caller} calls {file}, which is not installed here");
     Some(Found::new(CauseId::MissingTool, Blame::Platform, detail).subject(file).confidence(Confidence::High))
 }

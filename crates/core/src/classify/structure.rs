@@ -7,6 +7,9 @@ use crate::{
     phase::{Limit, Phase, PhaseReport},
 };
 
+/// So many tests that passed before the time was over show that the suite was not stuck.
+const MANY_PASSED: u64 = 20;
+
 /// What a phase's report says by itself.
 pub(super) fn cause_of(
     evidence: &Evidence,
@@ -14,24 +17,68 @@ pub(super) fn cause_of(
     report: &PhaseReport,
     excerpt: &Excerpt<'_>,
 ) -> Option<(Found, Vec<EvidenceLine>)> {
-    by_limit(evidence, phase, report)
+    by_limit(evidence, phase, report, excerpt)
         .map(|found| (found, Vec::new()))
         .or_else(|| by_signal(evidence, phase, report, excerpt))
         .or_else(|| by_finding(phase, report))
 }
 
-/// True when the tests were refused a process and went on to their end all the same, most of their failures being others.
-fn was_survived(evidence: &Evidence, report: &PhaseReport) -> bool {
-    let refused = ["can't start new thread", "Resource temporarily unavailable", "Errno 11]"];
-    let failing = evidence.tests.as_ref().map_or(&[][..], |tests| &tests.failing);
-    let of_it = failing.iter().filter(|test| refused.iter().any(|text| test.message.contains(text))).count();
-    report.exit == Some(1) && of_it * 2 < failing.len()
+/// What the messages of tests say that came upon a limit: of processes, or of memory, also where a program was killed for it.
+const REFUSED_PROCESS: &[&str] = &["can't start new thread", "Resource temporarily unavailable", "Errno 11]"];
+const REFUSED_MEMORY: &[&str] =
+    &["MemoryError", "annot allocate memory", "SIGKILL", "exit status -9", "exit code -9", "returncode -9"];
+
+/// How a compiler tells that it was killed for its memory.
+const KILLED_COMPILER: &[&str] = &["Killed signal terminated program", "internal compiler error: Killed"];
+
+/// What a limit was to tests that went on to their end all the same.
+struct Survived {
+    /// How many of the failing tests came upon it.
+    of_it: usize,
+    failing: usize,
 }
 
-fn by_limit(evidence: &Evidence, phase: Phase, report: &PhaseReport) -> Option<Found> {
+/// `None` where the run was ended by its limit.
+fn survived(evidence: &Evidence, report: &PhaseReport, refused: &[&str]) -> Option<Survived> {
+    let failing = evidence.tests.as_ref().map_or(&[][..], |tests| &tests.failing);
+    let of_it = failing.iter().filter(|test| refused.iter().any(|text| test.message.contains(text))).count();
+    (report.exit == Some(1)).then_some(Survived { of_it, failing: failing.len() })
+}
+
+fn by_limit(evidence: &Evidence, phase: Phase, report: &PhaseReport, excerpt: &Excerpt<'_>) -> Option<Found> {
     let limit = report.limit?;
-    if limit == Limit::Processes && phase == Phase::Test && was_survived(evidence, report) {
-        return None;
+    let mut blame = Blame::Package;
+    match limit {
+        Limit::Processes if phase == Phase::Test => {
+            let survived = survived(evidence, report, REFUSED_PROCESS);
+            if survived.is_some_and(|survived| survived.of_it * 2 < survived.failing) {
+                return None;
+            }
+        }
+        // A suite of which a few tests want more than a cell has is not one that takes all there is.
+        Limit::Memory if phase == Phase::Test => {
+            if let Some(survived) = survived(evidence, report, REFUSED_MEMORY) {
+                if survived.of_it * 3 < survived.failing {
+                    return None;
+                }
+                blame = Blame::Platform;
+            }
+        }
+        // Compiling takes what it takes; how much a cell has of it is ours.
+        Limit::Memory if phase == Phase::Build => {
+            let killed = |line: &str| KILLED_COMPILER.iter().any(|text| line.contains(text));
+            if excerpt.lines.iter().any(|line| killed(&line.text)) {
+                blame = Blame::Platform;
+            }
+        }
+        // Tests that passed one after the other until their time was over were not given enough of it.
+        Limit::Time if phase == Phase::Test => {
+            let tests = evidence.tests.as_ref();
+            if tests.is_some_and(|tests| tests.passed >= MANY_PASSED && tests.failing.is_empty()) {
+                blame = Blame::Platform;
+            }
+        }
+        Limit::Memory | Limit::Processes | Limit::Time | Limit::Inactivity | Limit::Disk | Limit::Output => {}
     }
     let id = match limit {
         Limit::Time => CauseId::Timeout,
@@ -42,7 +89,7 @@ fn by_limit(evidence: &Evidence, phase: Phase, report: &PhaseReport) -> Option<F
         Limit::Output => CauseId::OutputLimit,
     };
     let detail = format!("the {phase} phase hit its {limit} limit after {:.1} s", report.wall_s);
-    Some(Found::new(id, Blame::Package, detail).subject(limit.as_str()).confidence(Confidence::High))
+    Some(Found::new(id, blame, detail).subject(limit.as_str()).confidence(Confidence::High))
 }
 
 /// A program that was ended by a signal crashed. Where it printed its frames, whoever's extension module was being called is told.

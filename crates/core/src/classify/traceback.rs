@@ -101,10 +101,11 @@ pub(super) fn owner(evidence: &Evidence, frames: &[&str]) -> Option<Owner> {
 
 fn owner_of(evidence: &Evidence, file: &str) -> Option<Owner> {
     if let Some((_, inside)) = file.rsplit_once("/site-packages/") {
-        let top = inside.split('/').next()?.trim_end_matches(".py");
-        if is_own(evidence, top) {
+        let module = inside.trim_end_matches(".py").trim_end_matches("/__init__").replace('/', ".");
+        if is_own(evidence, &module) {
             return Some(Owner::Release);
         }
+        let top = module.split('.').next()?;
         return Some(installed_as(evidence, top).map_or(Owner::Unknown, Owner::Other));
     }
     if file == "<string>" || file == "setup.py" || file.ends_with("/setup.py") {
@@ -116,10 +117,19 @@ fn owner_of(evidence: &Evidence, file: &str) -> Option<Owner> {
     Some(Owner::Release)
 }
 
-/// True for a top-level module that the release brings.
-pub(super) fn is_own(evidence: &Evidence, top: &str) -> bool {
+/// True for a module that is the release's, or would be if it were there. Of a namespace that many share only the part is its
+/// own in which it has modules.
+pub(super) fn is_own(evidence: &Evidence, module: &str) -> bool {
+    let top = module.split('.').next().unwrap_or(module);
+    let is_below = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     let named = top.to_ascii_lowercase().replace('_', "-") == evidence.project.as_str();
-    named || evidence.imports.iter().any(|import| import.module.split('.').next() == Some(top))
+    named
+        || evidence.imports.iter().any(|import| {
+            let own = import.module.as_str();
+            own == top || is_below(module, own) || is_below(own, module)
+        })
 }
 
 /// The installed distribution that provides a top-level module, as far as names and the table tell.

@@ -7,7 +7,7 @@ use wheeltapper_core::plan::Working;
 
 use super::{Case, Draft};
 use crate::{
-    pytest_config::{default_patterns, matches},
+    pytest_config::{PytestConfig, default_patterns, matches},
     survey::{TestFile, is_under},
 };
 
@@ -44,14 +44,46 @@ const OF_A_SYSTEM: &[&str] = &[
 /// Folders of tests that need nothing.
 const OF_UNITS: &[&str] = &["unit", "units", "unit_tests", "unittests"];
 
+/// Modules by which files talk to a service, an account or a browser.
+const CLIENTS: &[&str] = &[
+    "boto3",
+    "botocore",
+    "aiobotocore",
+    "azure",
+    "docker",
+    "testcontainers",
+    "kubernetes",
+    "selenium",
+    "playwright",
+    "psycopg",
+    "psycopg2",
+    "asyncpg",
+    "pymysql",
+    "MySQLdb",
+    "mysql",
+    "redis",
+    "pymongo",
+    "kafka",
+    "confluent_kafka",
+    "pika",
+    "ldap3",
+    "openai",
+    "anthropic",
+    "cassandra",
+    "elasticsearch",
+    "snowflake",
+];
+
 impl Case<'_> {
     /// Where unit tests lie in a folder of their own, and no configuration says what to collect: the folders beside it that are
-    /// called after what they need. Their maintainers run these apart.
+    /// called after what they need. Their maintainers run these apart. Beside a configuration that leaves it open the name is
+    /// not enough: the folder's files have to ask for a service, too.
     pub(super) fn without_system(&self, draft: &mut Draft) {
         let tests = &self.survey.tests;
         let has_units = tests.iter().any(|file| file.path.split('/').any(|part| OF_UNITS.contains(&part)));
         let is_whole = draft.working == Working::SourceTree && draft.directory.is_empty();
-        if self.config.is_some() || !has_units || !is_whole {
+        let is_configured = self.config.is_some();
+        if self.says_what_to_collect() || !has_units || !is_whole {
             return;
         }
         let arguments = super::ways::paths(&draft.command[1..]);
@@ -65,7 +97,8 @@ impl Case<'_> {
         let paths = self.reader.files().iter().map(|file| file.0).filter(is_collected);
         let folders: BTreeSet<&str> = paths.filter_map(of_a_system).collect();
         let named = |folder: &&str| arguments.iter().any(|argument| is_under(argument, folder));
-        for folder in folders.iter().filter(|folder| !named(folder)).take(20) {
+        let wants_it = |folder: &&&str| !is_configured || self.asks_for_a_service(folder);
+        for folder in folders.iter().filter(|folder| !named(folder)).filter(wants_it).take(20) {
             draft.command.push(format!("--ignore={folder}"));
             draft.deselected.push(format!(
                 "{folder}: its name says that it wants a system, and there are unit tests beside it"
@@ -74,6 +107,24 @@ impl Case<'_> {
             let count: u64 = left_out.map(|file| self.collected(file, false)).sum();
             draft.expected = draft.expected.saturating_sub(count);
         }
+    }
+
+    /// True for a configuration of pytest that names what to collect.
+    fn says_what_to_collect(&self) -> bool {
+        let names = |config: &PytestConfig| {
+            !config.testpaths.is_empty() || !super::ways::paths(&config.addopts).is_empty()
+        };
+        self.config.as_ref().is_some_and(names)
+    }
+
+    /// True when a file below this folder imports a service's client, or reads who it is from the environment.
+    fn asks_for_a_service(&self, folder: &str) -> bool {
+        let below = self.survey.all().filter(|file| is_under(&file.path, folder));
+        let asks = |file: &TestFile| {
+            CLIENTS.iter().any(|client| file.facts.imports_top(client))
+                || self.reader.text(&file.path).is_some_and(|text| text.contains("os.environ["))
+        };
+        below.into_iter().any(asks)
     }
 
     /// Leaves tests out that say by their marker that they need a network: there is none. Told in the plan, never silent.

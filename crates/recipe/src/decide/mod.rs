@@ -1,6 +1,7 @@
 //! The decision: evidence in, plans out, best first. Each step is one function that says in words what it saw.
 //! `pytest` and `unittest` draft the two common runners, `ways` what the maintainers wrote down themselves.
 
+mod checkers;
 mod directory;
 mod left_out;
 mod other;
@@ -294,7 +295,7 @@ impl Case<'_> {
         }
         if let Some(first) = plans.plans.first().cloned() {
             let fewest = tool.and_then(|tool| with_least(&first, &least(&basis, tool)));
-            let others = [without_pins(&first), fewest];
+            let others = [without_pins(&first), fewest, self.without_checkers(&first)];
             plans.plans.splice(1..1, others.into_iter().flatten());
         }
         for list in &self.declared.lists {

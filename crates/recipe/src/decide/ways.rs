@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use ruff_python_ast::Stmt;
 use wheeltapper_core::plan::Working;
 
 use super::{Case, Draft, join_path};
 use crate::{
     declared::{Tier, Way},
-    invocation::Tool,
+    invocation::{Tool, self_test},
     needs::place,
     pytest_config::matches,
-    python::facts::Facts,
-    survey::is_under,
+    python::{facts::Facts, with_module},
+    survey::{TestFile, is_under},
     tree::{file_name, parent},
     variables::is_theirs,
 };
@@ -61,7 +62,7 @@ impl Case<'_> {
             }
         }
         if drafts.is_empty() {
-            drafts.extend(self.django().or_else(|| self.own_runner()));
+            drafts.extend(self.django().or_else(|| self.own_runner()).or_else(|| self.self_test()));
         }
         drafts
     }
@@ -90,15 +91,43 @@ impl Case<'_> {
         Some(draft)
     }
 
-    /// True for `python -m package.tests` and nothing else, where the wheel holds those tests: the source tree beside it
-    /// would only hide the installed copy.
+    /// `package.test()`, where the package defines it for its users to call, and its unittest cases are installed with it.
+    fn self_test(&self) -> Option<Draft> {
+        let tests = &self.survey.tests;
+        let installed =
+            tests.iter().all(|file| file.in_package && file.installed && file.facts.functions == 0);
+        if self.says_pytest() || tests.is_empty() || !installed {
+            return None;
+        }
+        let own = self.survey.own.iter().find(|own| {
+            let source = self.reader.python(&format!("{}/__init__.py", own.path));
+            source.is_some_and(|(source, _)| {
+                let stem = |file: &TestFile| file_name(&file.path).trim_end_matches(".py").to_owned();
+                let names_tests = tests.iter().any(|file| source.contains(&stem(file)));
+                names_tests && with_module(&source, defines_test).unwrap_or(false)
+            })
+        })?;
+        let name = &own.name;
+        let mut draft = Draft::new(Tool::Script, &["python", "-c", &format!("import {name}; {name}.test()")]);
+        draft.working = Working::Empty;
+        draft.expected = self.survey.count();
+        draft.why.push(format!("{}/__init__.py defines test(), which runs the installed tests", own.path));
+        Some(draft)
+    }
+
+    /// True for `python -m package.tests` or a package's own `test()` and nothing else, where the wheel holds those tests: the
+    /// source tree beside it would only hide the installed copy.
     fn runs_installed_module(&self, draft: &Draft) -> bool {
-        let [python, flag, module, rest @ ..] = draft.command.as_slice() else { return false };
-        let path = module.replace('.', "/");
+        let [python, flag, what, rest @ ..] = draft.command.as_slice() else { return false };
+        let module = match flag.as_str() {
+            "-m" => Some(what.clone()),
+            "-c" => self_test(what),
+            _ => None,
+        };
+        let Some(path) = module.map(|module| module.replace('.', "/")) else { return false };
         let inside: Vec<_> =
             self.survey.tests.iter().filter(|file| self.dotted_under(&file.path, &path)).collect();
         python == "python"
-            && flag == "-m"
             && draft.tool == Tool::Script
             && draft.directory.is_empty()
             && rest.iter().all(|word| word.starts_with('-'))
@@ -370,6 +399,17 @@ impl Case<'_> {
             })
         })
     }
+}
+
+/// True for a module that defines `test`, callable as it stands.
+fn defines_test(body: &[Stmt]) -> bool {
+    body.iter().any(|stmt| match stmt {
+        Stmt::FunctionDef(function) => {
+            let mut parameters = function.parameters.iter_non_variadic_params();
+            function.name.as_str() == "test" && parameters.all(|parameter| parameter.default.is_some())
+        }
+        _ => false,
+    })
 }
 
 /// Those of pytest's arguments that are paths.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ruff_python_ast::visitor::{Visitor, walk_expr};
 use ruff_python_ast::{ExceptHandler, Expr, Identifier, Stmt, StmtClassDef, StmtFunctionDef, StmtTry};
 
-use super::{dotted, expressions, line_at, text, with_module};
+use super::{dotted, expressions, guards, line_at, text, with_module};
 
 /// One module-level import that is not guarded by `try`, `if` or a function.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +92,9 @@ fn from_tree(source: &str, body: &[Stmt]) -> Facts {
         may_skip: false,
     };
     collector.statements(body, false);
+    for import in guards::needed(body) {
+        collector.without_guard(import);
+    }
     expressions::note(source, body, &mut collector.facts);
     collector.facts
 }
@@ -197,6 +200,15 @@ impl Collector<'_> {
         } else {
             let line = line_at(self.source, offset);
             self.facts.imports.push(Import { module: module.to_owned(), names, line });
+        }
+    }
+
+    /// Notes an import that stands behind a guard as one that must succeed.
+    fn without_guard(&mut self, import: &Stmt) {
+        let before = self.facts.imports.len();
+        self.statements(std::slice::from_ref(import), false);
+        for import in &self.facts.imports[before..] {
+            self.facts.guarded.remove(top(&import.module));
         }
     }
 
@@ -456,6 +468,20 @@ mod tests {
                       def test_d(): run([sys.executable, '-m', 'k', '-x'])\n";
         assert_eq!(late(source), "a.b h k");
         assert_eq!(late(&format!("pytestmark = pytest.mark.skipif(X)\n{source}")), "k");
+    }
+
+    #[test]
+    fn what_decorators_use_is_needed_whatever_guards_its_import() {
+        let guard =
+            "try:\n    import a\n    from b.c import given, st as s\nexcept ImportError:\n    a = None\n";
+        let needed = |rest: &str| {
+            let facts = Facts::of(&format!("{guard}{rest}"), true);
+            facts.imports.iter().map(|import| import.module.clone()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(needed("@given(1)\ndef test_a(): pass\n"), "a b.c");
+        assert_eq!(needed("@skipif(a is None)\nclass TestB:\n    def test_c(self): given(a)\n"), "");
+        let skips = guard.replace("a = None", "pytest.skip('no a')");
+        assert!(Facts::of(&format!("{skips}@given(1)\ndef test_a(): pass\n"), true).imports.is_empty());
     }
 
     #[test]

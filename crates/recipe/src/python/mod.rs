@@ -3,6 +3,7 @@
 
 mod expressions;
 pub(crate) mod facts;
+mod guards;
 pub(crate) mod literal;
 mod text;
 
