@@ -44,7 +44,7 @@ impl Events {
         match plan.runner {
             Runner::Pytest if !ended_well => {
                 if let Some(message) = stopped_by(log) {
-                    count(&mut self.counts, "pytest".to_owned(), "error", None, message.to_owned());
+                    count(&mut self.counts, "error", told("pytest".to_owned(), message));
                 }
             }
             Runner::Script => self.count_script(log, plan, ended_well),
@@ -70,7 +70,7 @@ impl Events {
             return;
         }
         let outcome = if ended_well { "passed" } else { "failed" };
-        count(&mut self.counts, plan.command.join(" "), outcome, None, last.to_owned());
+        count(&mut self.counts, outcome, told(plan.command.join(" "), last));
         self.as_one = true;
     }
 }
@@ -106,6 +106,8 @@ enum Event {
         outcome: String,
         seconds: Option<f64>,
         message: String,
+        #[serde(default)]
+        raised_in: Option<String>,
     },
     Collected {
         count: u64,
@@ -141,8 +143,9 @@ pub(crate) fn read_events(bytes: &[u8], key: &str, log: &str, runner: Runner) ->
         }
         *next = number + 1;
         match event {
-            Event::Test { id, outcome, seconds, message } => {
-                count(&mut events.counts, id, &outcome, seconds, message);
+            Event::Test { id, outcome, seconds, message, raised_in } => {
+                let test = FailingTest { id, message, seconds, raised_in, flaky: None };
+                count(&mut events.counts, &outcome, test);
             }
             Event::Deselected { count } => events.deselected += count,
             Event::Finish { stopped: true } => stops += 1,
@@ -166,7 +169,13 @@ pub(crate) fn read_events(bytes: &[u8], key: &str, log: &str, runner: Runner) ->
     events
 }
 
-fn count(counts: &mut TestCounts, id: String, outcome: &str, seconds: Option<f64>, message: String) {
+/// What is known of a run that no reporter told of.
+fn told(id: String, message: &str) -> FailingTest {
+    FailingTest { id, message: message.to_owned(), ..FailingTest::default() }
+}
+
+/// Counts a test; what is told of it is kept where it did not pass.
+fn count(counts: &mut TestCounts, outcome: &str, test: FailingTest) {
     match outcome {
         "passed" => counts.passed += 1,
         "skipped" => counts.skipped += 1,
@@ -175,7 +184,7 @@ fn count(counts: &mut TestCounts, id: String, outcome: &str, seconds: Option<f64
         "subtest-passed" => counts.subtests += 1,
         "failed" | "error" | "subtest-failed" => {
             // unittest counts no test for it: it speaks against the last one of its class or module.
-            if id.starts_with("tearDownClass (") || id.starts_with("tearDownModule (") {
+            if test.id.starts_with("tearDownClass (") || test.id.starts_with("tearDownModule (") {
                 counts.passed = counts.passed.saturating_sub(1);
             }
             match outcome {
@@ -184,12 +193,13 @@ fn count(counts: &mut TestCounts, id: String, outcome: &str, seconds: Option<f64
                 _ => counts.subtests += 1,
             }
             if counts.failing.len() < MOST_FAILING {
-                let message = message.chars().take(500).collect();
+                let short = |text: &str| text.chars().take(500).collect();
                 counts.failing.push(FailingTest {
-                    id: id.chars().take(500).collect(),
-                    message,
-                    seconds: seconds.map(|seconds| (seconds * 1000.0).round() / 1000.0),
+                    id: short(&test.id),
+                    message: short(&test.message),
+                    seconds: test.seconds.map(|seconds| (seconds * 1000.0).round() / 1000.0),
                     flaky: None,
+                    raised_in: test.raised_in.as_deref().map(short),
                 });
             }
         }

@@ -103,8 +103,7 @@ mod tests {
             .map(|id| FailingTest {
                 id: (*id).to_owned(),
                 message: "assert 1 == 2".to_owned(),
-                seconds: None,
-                flaky: None,
+                ..FailingTest::default()
             })
             .collect();
         let status = if failing.is_empty() { Status::Passed } else { Status::Failed };

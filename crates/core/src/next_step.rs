@@ -364,8 +364,7 @@ mod tests {
             .map(|(id, message)| FailingTest {
                 id: (*id).to_owned(),
                 message: (*message).to_owned(),
-                seconds: None,
-                flaky: None,
+                ..FailingTest::default()
             })
             .collect();
         TestCounts { passed, failed: failing.len() as u64, failing, ..TestCounts::default() }

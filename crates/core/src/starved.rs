@@ -112,8 +112,7 @@ mod tests {
                 .map(|message| FailingTest {
                     id: "t".to_owned(),
                     message: (*message).to_owned(),
-                    seconds: None,
-                    flaky: None,
+                    ..FailingTest::default()
                 })
                 .collect();
             evidence.tests = Some(TestCounts { passed: 9, failed: 1, failing, ..TestCounts::default() });

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One test that did not pass.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FailingTest {
     /// The runner's own identifier, e.g. a pytest node id.
     pub id: String,
@@ -13,6 +13,9 @@ pub struct FailingTest {
     pub seconds: Option<f64>,
     /// True when it both failed and passed on identical inputs; null while it was run once.
     pub flaky: Option<bool>,
+    /// The file that raised, where the runner told; of a module that cannot be loaded the innermost that is not the interpreter's.
+    #[serde(default)]
+    pub raised_in: Option<String>,
 }
 
 /// Counts of a suite's run. Expected failures, unexpected passes and subtests are counted apart.

@@ -179,6 +179,16 @@ impl Needs {
                 });
                 continue;
             }
+            if basis.about.interpreter.version >= NOSE_ENDS && stands_on_nose(project) {
+                self.ignored.push(Ignored {
+                    file: placed.file.clone(),
+                    line: Some(placed.line),
+                    what: placed.specifier.text.clone(),
+                    because: "a plugin of nose, which it would bring and which does not run on this Python"
+                        .into(),
+                });
+                continue;
+            }
             self.projects.insert(project.clone());
             if !is_extra {
                 let mut text = constrained(&placed.specifier, constraints);
@@ -269,6 +279,12 @@ impl Needs {
             });
         }
     }
+}
+
+/// True for a plugin of nose, told by its name.
+fn stands_on_nose(project: &ProjectName) -> bool {
+    let name = project.as_str();
+    !matches!(name, "nose" | "nose2" | "pynose") && (name.starts_with("nose") || name.ends_with("nose"))
 }
 
 /// `file:line`, or the file alone.

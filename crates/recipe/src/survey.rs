@@ -182,6 +182,9 @@ impl Survey {
         let mut survey = Survey { own: own_modules(reader, about), ..Survey::default() };
         let installed: BTreeSet<&str> = about.installed_files.iter().map(String::as_str).collect();
         let mut candidates: Vec<(u8, &str, u64)> = Vec::new();
+        // Who says that every file may hold tests keeps them beside what they test.
+        let everywhere = extra_patterns.iter().any(|pattern| pattern == "*.py")
+            && reader.files().iter().filter(|file| file.0.ends_with(".py")).count() <= MOST_PARSED;
         for (path, size) in reader.files() {
             if !path.ends_with(".py") || parent(path).split('/').any(is_never_tests) {
                 continue;
@@ -192,6 +195,7 @@ impl Survey {
             let by_path = extra_paths
                 .iter()
                 .any(|folder| !matches!(folder.trim_matches(['.', '/']), "") && is_under(path, folder));
+            let by_path = by_path || everywhere && survey.holds_tests(reader, path);
             let rank = match (has_test_name(name) || by_pattern, in_test_folder || by_path) {
                 _ if matches!(name, "testutils.py" | "test_utils_base.py") => continue,
                 _ if name == "conftest.py" => 0,
@@ -212,11 +216,22 @@ impl Survey {
             let Some((source, whole)) = reader.python(path) else { continue };
             let facts = Facts::of(&source, whole);
             survey.as_text += u32::from(!facts.parsed);
-            survey.place(reader, path, facts, &installed, extra_paths);
+            survey.place(reader, path, facts, &installed, extra_paths, everywhere);
         }
         survey.tests.sort_by(|a, b| a.path.cmp(&b.path));
         survey.local_modules = local_modules(reader, &survey);
         survey
+    }
+
+    /// True for a module of the package with test functions that take nothing.
+    fn holds_tests(&self, reader: &Reader, path: &str) -> bool {
+        let is_own = self.own.iter().any(|own| is_under(path, &own.path));
+        let source = || reader.python(path).filter(|(source, _)| source.contains("\ndef test"));
+        is_own
+            && source().is_some_and(|(source, whole)| {
+                let facts = Facts::of(&source, whole);
+                facts.functions > 0 && facts.parameters.is_empty()
+            })
     }
 
     fn place(
@@ -226,6 +241,7 @@ impl Survey {
         facts: Facts,
         installed: &BTreeSet<&str>,
         configured: &[String],
+        everywhere: bool,
     ) {
         let in_package = self.own.iter().any(|own| is_under(path, &own.path));
         let is_installed = self.own.iter().any(|own| {
@@ -240,7 +256,8 @@ impl Survey {
                     .iter()
                     .any(|folder| is_under(path, folder) && !folder.trim_matches(['.', '/']).is_empty())
                 || self.is_template(reader, path);
-        let has_tests = file.facts.tests() > 0 && file_name(path) != "conftest.py" && is_believable(&file);
+        let believable = is_believable(&file) || everywhere && self.holds_tests(reader, path);
+        let has_tests = file.facts.tests() > 0 && file_name(path) != "conftest.py" && believable;
         match (has_tests, peripheral) {
             (true, true) => self.peripheral.push(file),
             (true, false) => self.tests.push(file),

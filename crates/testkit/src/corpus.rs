@@ -38,6 +38,9 @@ pub struct FailingCase {
     pub id: String,
     /// The first line of its failure.
     pub message: String,
+    /// The file that raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raised_in: Option<String>,
 }
 
 /// One case of the corpus.
@@ -164,7 +167,11 @@ impl Case {
             },
             failing: failing
                 .filter(|_| of_test)
-                .map(|test| FailingCase { id: test.id.clone(), message: test.message.clone() })
+                .map(|test| FailingCase {
+                    id: test.id.clone(),
+                    message: test.message.clone(),
+                    raised_in: test.raised_in.clone(),
+                })
                 .collect(),
             findings: report
                 .findings
@@ -227,8 +234,8 @@ impl Case {
             .map(|test| FailingTest {
                 id: test.id.clone(),
                 message: test.message.clone(),
-                seconds: None,
-                flaky: None,
+                raised_in: test.raised_in.clone(),
+                ..FailingTest::default()
             })
             .collect();
         let tests = (self.phase == Phase::Test && !failing.is_empty()).then(|| TestCounts {

@@ -1,7 +1,8 @@
 """A pytest plugin that writes what happens to each test as it happens, so that a crash keeps what ran before it.
 
 Works from pytest 3 on, under xdist (the controller writes), with reruns and subtests. One JSON object a line:
-{"event": "collected", "count": n} | {"event": "test", "id", "outcome", "seconds", "message"} | {"event": "finish", "exit", "stopped"}
+{"event": "collected", "count": n} | {"event": "finish", "exit", "stopped"} |
+{"event": "test", "id", "outcome", "seconds", "message", "raised_in"}
 outcome is passed, failed, error, skipped, xfailed, xpassed, rerun, subtest-passed or subtest-failed.
 Each line has the key that this process was given, and a number: a line that tests wrote or removed is seen.
 """
@@ -51,7 +52,8 @@ class Reporter(object):
 
     def pytest_collectreport(self, report):
         if report.outcome == "failed":
-            self.write(event="test", id=report.nodeid or "collection", outcome="error", seconds=None, message=message(report))
+            self.write(event="test", id=report.nodeid or "collection", outcome="error", seconds=None, message=message(report),
+                       raised_in=raised_in(report))
         elif report.outcome == "skipped" and "::" not in report.nodeid:
             self.write(event="test", id=report.nodeid, outcome="skipped", seconds=None, message="")
 
@@ -68,8 +70,9 @@ class Reporter(object):
     def pytest_runtest_logreport(self, report):
         outcome = self.outcome(report)
         if outcome:
+            failed = outcome in ("failed", "error", "subtest-failed")
             self.write(event="test", id=report.nodeid, outcome=outcome, seconds=getattr(report, "duration", None),
-                       message=message(report) if outcome in ("failed", "error", "subtest-failed") else "")
+                       message=message(report) if failed else "", raised_in=raised_in(report) if failed else None)
 
     @staticmethod
     def outcome(report):
@@ -117,6 +120,19 @@ def message(report):
     return one_line(text)[:500]
 
 
+def raised_in(report):
+    """The file of the innermost frame that is not the standard library's."""
+    trace = getattr(getattr(report, "longrepr", None), "reprtraceback", None)
+    if trace is not None:
+        places = [getattr(entry, "reprfileloc", None) for entry in trace.reprentries]
+        paths = [place.path for place in places if place is not None]
+    else:
+        lines = str(getattr(report, "longrepr", None) or "").splitlines()
+        paths = [line.split(".py:")[0] + ".py" for line in lines if ".py:" in line and ": in " in line]
+    own = [path for path in map(str, paths) if "site-packages" in path or "/lib/python" not in path]
+    return own[-1][-500:] if own else None
+
+
 def of_doctest(lines):
     """What an example of a doctest raised, or gave instead of what it shows."""
     for at, line in enumerate(lines):
@@ -130,7 +146,12 @@ def of_doctest(lines):
 
 
 def one_line(text):
-    return text.strip().split("\n")[0]
+    """The first line; where an exception's own begins empty, the next that says something."""
+    lines = text.strip().split("\n")
+    if lines[0].rstrip().endswith(":"):
+        told = [line.strip() for line in lines[1:] if any(each.isalnum() for each in line)]
+        return " ".join([lines[0].rstrip()] + told[:1])
+    return lines[0]
 
 
 if os.environ.get("PYTEST_PLUGINS") == "wheeltapper_pytest":

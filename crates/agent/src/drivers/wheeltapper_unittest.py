@@ -46,18 +46,33 @@ def text_of(error):
         return repr(error)
 
 
+def raised_in(error, text):
+    """The file of the innermost frame that is not the standard library's."""
+    paths, trace = [], error[2]
+    while trace is not None:
+        paths.append(trace.tb_frame.f_code.co_filename)
+        trace = trace.tb_next
+    # The loader's stand-in for a module that cannot be imported has only a text.
+    paths += [line.split('"')[1] for line in text.split("\n") if line.startswith('  File "')]
+    own = [path for path in paths if "site-packages" in path or "/lib/python" not in path]
+    return own[-1][-500:] if own else None
+
+
 class Result(unittest.TextTestResult):
     stream_of_events = None
     subtest_failed = False
 
     def write(self, test, outcome, error=None):
-        message = ""
+        message, file = "", None
         if error is not None:
-            message = ("%s: %s" % (error[0].__name__, text_of(error[1]))).split("\n")[0][:500]
+            text = text_of(error[1])
+            file = raised_in(error, text)
+            message = ("%s: %s" % (error[0].__name__, text)).split("\n")[0][:500]
             if type(test).__name__ in ("_FailedTest", "ModuleImportFailure", "DocTestCase", "DocFileCase"):
                 # The loader's stand-in for a module that cannot be imported, or a doctest: the text ends with the real error.
-                message = text_of(error[1]).strip().split("\n")[-1][:500] or message
-        REPORTED.write(event="test", id=test.id(), outcome=outcome, seconds=time.time() - self.began, message=message)
+                message = text.strip().split("\n")[-1][:500] or message
+        REPORTED.write(event="test", id=test.id(), outcome=outcome, seconds=time.time() - self.began, message=message,
+                       raised_in=file)
 
     began = time.time()
 

@@ -8,7 +8,8 @@ use wheeltapper_core::{
     TestSource, TestsRepository, TriedPlan,
     evidence::Installed,
     incomplete::{INCOMPLETE_SUITE, asks_for_absent},
-    next_step::is_warning,
+    modules::{Fate, stdlib_module},
+    next_step::{is_warning, missing_module},
 };
 use wheeltapper_recipe::{Absent, Plans};
 use wheeltapper_sandbox::Execution;
@@ -199,14 +200,21 @@ fn told_by(mut unstarted: Vec<Unstarted>) -> Option<Unstarted> {
     (at < unstarted.len()).then(|| unstarted.swap_remove(at))
 }
 
-/// True when every test file fails with an error of its own code as it is loaded, which no other plan would have avoided.
+/// True when every test file fails as it is loaded, by an error of its own code or of what it stands on, which no other plan would
+/// have avoided.
 fn fails_to_load(cell: &Cell<'_>) -> bool {
     const OWN: &[&str] =
         &["AttributeError: ", "NameError: ", "SyntaxError: ", "TypeError: ", "IndentationError: "];
     let exit = cell.evidence.phases.get(&Phase::Test).and_then(|report| report.exit);
     let failing = cell.evidence.tests.as_ref().map_or(&[][..], |tests| &tests.failing);
-    let own = |test: &FailingTest| OWN.iter().any(|class| test.message.starts_with(class));
-    exit == Some(2) && !failing.is_empty() && failing.iter().all(own)
+    let gone = |test: &FailingTest| {
+        let module = missing_module(&test.message).map(stdlib_module);
+        matches!(module, Some(Some(Fate::Gone(..) | Fate::Python2)))
+            || test.message.starts_with("ImportError: cannot import name")
+                && test.message.contains("/lib/python")
+    };
+    let own = |test: &FailingTest| OWN.iter().any(|class| test.message.starts_with(class)) || gone(test);
+    matches!(exit, Some(1 | 2)) && !failing.is_empty() && failing.iter().all(own)
 }
 
 /// Why the next plan is tried; `None` when it is not: nothing is left of the time, or it promises no more tests than ran.

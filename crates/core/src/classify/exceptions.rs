@@ -124,12 +124,18 @@ fn missing_module(evidence: &Evidence, exception: Exception<'_>) -> Option<Found
     let found = Found::new(id, blame, detail).subject(module).confidence(confidence);
     Some(match (blame, asker) {
         (Blame::Package, Some(Owner::Other(dependency)))
-            if exception.phase != Phase::Build || dependency.project != "setuptools" =>
+            if !is_for_the_tests(id)
+                && (exception.phase != Phase::Build || dependency.project != "setuptools") =>
         {
             found.dependency(dependency)
         }
         _ => found,
     })
+}
+
+/// True for a requirement that who writes the tests has to name, also where another distribution loads it for them.
+fn is_for_the_tests(id: CauseId) -> bool {
+    matches!(id, CauseId::MissingTestDependency | CauseId::MissingTestData)
 }
 
 /// A part of setuptools that is gone from it, or setuptools itself where nothing declares it.

@@ -141,7 +141,8 @@ fn common<'a>(evidence: &Evidence, tests: &'a TestCounts) -> Option<(Found, usiz
 
 fn of_message(evidence: &Evidence, test: &FailingTest) -> Option<Found> {
     let line = test.message.trim_start_matches("E ").trim();
-    let exception = Exception { phase: Phase::Test, line, frames: &[] };
+    let raised_in: Vec<&str> = test.raised_in.as_deref().into_iter().collect();
+    let exception = Exception { phase: Phase::Test, line, frames: &raised_in };
     exceptions::cause_of(evidence, exception).or_else(|| {
         let (number, rule) = rules::shipped()
             .knowing(line)

@@ -214,7 +214,7 @@ pub fn test_failed(project: &str, version: &str, environment: &str, python: &str
         id: id.to_owned(),
         message: message.to_owned(),
         seconds: Some(0.04),
-        flaky: None,
+        ..FailingTest::default()
     };
     record.evidence.tests = Some(TestCounts {
         passed: 583,
@@ -364,6 +364,7 @@ pub fn hostile() -> Logged {
             message: evil.to_owned(),
             seconds: None,
             flaky: Some(true),
+            raised_in: Some(evil.to_owned()),
         }],
         ..TestCounts::default()
     });

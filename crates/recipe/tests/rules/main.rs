@@ -1,95 +1,16 @@
 //! The rules on small trees, one row each: what a release looks like, and the plan an expert would write.
 
+mod special;
+mod support;
+
 use std::collections::BTreeMap;
 
-use wheeltapper_core::{ProjectName, Reason, TestPlan, Version};
-use wheeltapper_recipe::{About, Interpreter, MemoryTree, Plans, plan};
+use wheeltapper_core::Reason;
 
-const PYTEST: &str = "import pytest\ndef test_a(): pass\ndef test_b(): pass\n";
-const UNITTEST: &str = "import unittest\nclass A(unittest.TestCase):\n    def test_a(self): pass\n";
+use support::{CONFIG, FLAT, PYTEST, SRC, UNITTEST, release};
 
 /// Files of a tree, and the requirements that come of them.
 type Row<'a> = (Vec<(&'static str, &'static str)>, &'a [&'a str]);
-
-struct Release {
-    files: Vec<(&'static str, &'static str)>,
-    installed: Vec<&'static str>,
-    native: bool,
-    extras: &'static [(&'static str, &'static str)],
-    runtime: Vec<&'static str>,
-}
-
-fn release(files: &[(&'static str, &'static str)]) -> Release {
-    let files = files.to_vec();
-    Release { files, installed: vec!["p/__init__.py"], native: false, extras: &[], runtime: vec![] }
-}
-
-impl Release {
-    fn installed(mut self, files: &[&'static str]) -> Self {
-        self.installed = files.to_vec();
-        self
-    }
-
-    fn native(mut self) -> Self {
-        self.native = true;
-        self
-    }
-
-    fn extras(mut self, extras: &'static [(&'static str, &'static str)]) -> Self {
-        self.extras = extras;
-        self
-    }
-
-    fn runtime(mut self, requirements: &[&'static str]) -> Self {
-        self.runtime = requirements.to_vec();
-        self
-    }
-
-    fn plans(self) -> Plans {
-        let project: ProjectName = "p".parse().expect("a name");
-        let version: Version = "1.0".parse().expect("a version");
-        let tree = self.files.iter().fold(MemoryTree::new(), |tree, (path, text)| tree.with(*path, *text));
-        let mut extras: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, requirement) in self.extras {
-            extras.entry((*name).to_owned()).or_default().push((*requirement).to_owned());
-        }
-        let about = About {
-            project: &project,
-            version: &version,
-            import_names: vec!["p".into()],
-            installed_files: self.installed.iter().map(ToString::to_string).collect(),
-            native: self.native,
-            runtime_requirements: self.runtime.iter().map(ToString::to_string).collect(),
-            provides_extra: extras,
-            overrides: Vec::new(),
-            interpreter: Interpreter {
-                version: (3, 13),
-                implementation: "cpython".into(),
-                platform: "linux".into(),
-            },
-        };
-        plan(&tree, &about)
-    }
-
-    fn first(self) -> TestPlan {
-        self.plans().plans.into_iter().next().expect("a plan")
-    }
-
-    /// Where and what, in one line.
-    fn command(self) -> String {
-        let plan = self.first();
-        let folder = if plan.directory == "." { String::new() } else { format!("({}) ", plan.directory) };
-        format!("{}: {folder}{}", plan.working, plan.command.join(" "))
-    }
-
-    fn requirements(self) -> Vec<String> {
-        self.first().requirements
-    }
-}
-
-const SRC: (&str, &str) = ("src/p/__init__.py", "");
-const FLAT: (&str, &str) = ("p/__init__.py", "");
-const CONFIG: (&str, &str) = ("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '-ra'\n");
 
 #[test]
 fn no_tests_are_an_answer() {
@@ -555,50 +476,4 @@ fn an_extra_of_checks_is_no_part_of_the_tests() {
     let both = release(&files).extras(&[("check", "pytest-ruff"), ("test", "big-o")]).first();
     assert_eq!(both.extras, ["test"]);
     assert_eq!(release(&files).extras(&[("check", "hypothesis")]).first().extras, ["check"]);
-}
-
-#[test]
-fn a_package_tests_itself_by_a_function_of_its_own() {
-    let init = (
-        "p/__init__.py",
-        "def test(verbosity=1):\n    from p import test_p\n    return test_p.run(verbosity)\n",
-    );
-    let files = [init, ("p/test_p.py", UNITTEST)];
-    let installed = ["p/__init__.py", "p/test_p.py"];
-    let command = |files: &[_]| release(files).installed(&installed).native().command();
-    assert_eq!(command(&files), "empty: python -c import p; p.test()");
-    let make = ("Makefile", "PYTHON=python3\ntest: build\n\t$(PYTHON) -c \"import p; p.test(2)\"\n");
-    assert_eq!(command(&[files[0], files[1], make]), "empty: python -c import p; p.test(2)");
-    let other = ("p/__init__.py", "def test(value):\n    from p import test_p\n");
-    assert_eq!(command(&[other, files[1]]), "empty: pytest --pyargs p.test_p");
-}
-
-#[test]
-fn a_plan_without_linters_stands_behind_the_others() {
-    let config = ("setup.cfg", "[tool:pytest]\naddopts = -ra --flake8\n");
-    let extras =
-        &[("testing", "pytest>=6; extra == 'testing'"), ("testing", "pytest-flake8; extra == 'testing'")];
-    let files = [SRC, config, ("tests/test_a.py", PYTEST)];
-    let plans = release(&files).extras(extras).plans().plans;
-    assert_eq!(plans[0].extras, ["testing"]);
-    let without = plans.iter().find(|plan| plan.extras.is_empty() && plan.command.len() > 1).expect("one");
-    assert_eq!(
-        (without.command.join(" "), without.requirements.join(" ")),
-        ("pytest -o addopts=-ra".into(), "pytest>=6".into())
-    );
-    let plain = release(&[SRC, CONFIG, ("tests/test_a.py", PYTEST)]).plans().plans;
-    assert!(plain.iter().all(|plan| !plan.command.contains(&"-o".to_owned())));
-}
-
-#[test]
-fn folders_that_ask_for_a_service_are_left_out_where_nothing_says_what_to_collect() {
-    let unit = ("tests/unit/test_a.py", PYTEST);
-    let cloud = ("tests/integration/test_b.py", "import botocore.session\ndef test_c(): pass\n");
-    let plain = ("tests/integration/test_b.py", PYTEST);
-    let named = ("pyproject.toml", "[tool.pytest.ini_options]\ntestpaths = ['tests']\n");
-    let command = |files: &[_]| release(files).command();
-    assert!(command(&[SRC, CONFIG, unit, cloud]).ends_with("--ignore=tests/integration"));
-    assert!(!command(&[SRC, CONFIG, unit, plain]).contains("--ignore"));
-    assert!(!command(&[SRC, named, unit, cloud]).contains("--ignore"));
-    assert!(command(&[SRC, unit, plain]).contains("--ignore"));
 }
