@@ -17,18 +17,19 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// The data folder: as given, else `$XDG_DATA_HOME/wheeltapper`, else `~/.local/share/wheeltapper`.
-    /// The definitions: as given, else `wheeltapper/wheeltapper.toml` in `$XDG_CONFIG_HOME` or `~/.config`.
+    /// The data folder: as given, else `$XDG_DATA_HOME/wheeltapper`, else `~/.local/share/wheeltapper`; on Windows
+    /// `%LOCALAPPDATA%\wheeltapper`. The definitions: as given, else `wheeltapper/wheeltapper.toml` in `$XDG_CONFIG_HOME` or
+    /// `~/.config`; on Windows in `%APPDATA%`.
     pub fn find(given: Option<&Path>, definitions: Option<&Path>) -> Result<Self, Failure> {
         let data = match given {
             Some(path) => std::path::absolute(path)
                 .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))?,
             None => variable("XDG_DATA_HOME")
                 .filter(|path| path.is_absolute())
-                .or_else(|| Some(variable("HOME")?.join(".local/share")))
+                .or_else(|| of_user("LOCALAPPDATA", ".local/share"))
                 .map(|folder| folder.join("wheeltapper"))
                 .ok_or_else(|| {
-                    Failure::new(Exit::Input, "neither HOME nor XDG_DATA_HOME is set")
+                    Failure::new(Exit::Input, "the environment does not say where this user's data are")
                         .hint("name a data folder with --data DIR")
                 })?,
         };
@@ -74,14 +75,16 @@ impl Paths {
 
     /// Where interpreters are looked for.
     pub fn places(given: &[PathBuf]) -> Places {
-        let home = variable("HOME");
-        let data = variable("XDG_DATA_HOME").or_else(|| Some(home.as_ref()?.join(".local/share")));
+        let data = variable("XDG_DATA_HOME").or_else(|| of_user("APPDATA", ".local/share"));
         Places {
             path: std::env::var_os("PATH")
                 .map(|path| std::env::split_paths(&path).collect())
                 .unwrap_or_default(),
-            pyenv: variable("PYENV_ROOT").or_else(|| Some(home?.join(".pyenv"))),
-            uv: variable("UV_PYTHON_INSTALL_DIR").or_else(|| Some(data?.join("uv/python"))),
+            pyenv: variable("PYENV_ROOT")
+                .or_else(|| of_user("USERPROFILE", "").map(|home| home.join(".pyenv"))),
+            uv: variable("UV_PYTHON_INSTALL_DIR")
+                .or_else(|| Some(data?.join(if cfg!(windows) { "uv/data/python" } else { "uv/python" }))),
+            registered: wheeltapper_agent::registry::interpreters(),
             given: given.to_vec(),
         }
     }
@@ -91,8 +94,13 @@ impl Paths {
 fn configuration() -> Option<PathBuf> {
     variable("XDG_CONFIG_HOME")
         .filter(|path| path.is_absolute())
-        .or_else(|| Some(variable("HOME")?.join(".config")))
+        .or_else(|| of_user("APPDATA", ".config"))
         .map(|folder| folder.join("wheeltapper"))
+}
+
+/// What Windows has a variable for, and other systems a folder below HOME.
+fn of_user(windows: &str, below_home: &str) -> Option<PathBuf> {
+    if cfg!(windows) { variable(windows) } else { Some(variable("HOME")?.join(below_home)) }
 }
 
 fn variable(name: &str) -> Option<PathBuf> {

@@ -64,8 +64,9 @@ pub struct SourceArguments {
 /// How commands are contained.
 #[derive(Debug, Clone, Args)]
 pub struct SandboxArguments {
-    /// full; or, on your own risk, reduced (landlock, seccomp, limits) or none. Every result says which
-    #[arg(long, value_name = "MODE", default_value = "full")]
+    /// full; or, on your own risk, reduced (landlock, seccomp, limits) or none. Every result says which. Outside of Linux there is
+    /// nothing better than reduced, which is the default there
+    #[arg(long, value_name = "MODE", default_value_t)]
     pub sandbox: wheeltapper_sandbox::Mode,
 }
 

@@ -16,3 +16,4 @@ mod repository;
 mod reuse;
 mod stored;
 mod support;
+mod windows;

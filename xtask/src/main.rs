@@ -11,6 +11,7 @@ mod needs;
 mod skips;
 mod targets;
 mod test;
+mod wine;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -2,7 +2,7 @@
 //! are installed; elsewhere the line that does it is printed, and the tests that want them say that they skip.
 //! Never sudo.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use crate::command::{self, on_path, works};
 
@@ -33,6 +33,13 @@ const NEEDS: &[Need] = &[
         there: || on_path("docker-registry"),
     },
     Need { package: "chromium", why: "the report, seen in a browser", there: has_browser },
+    Need { package: "wine", why: "the program for Windows is started", there: || on_path("wine") },
+    Need { package: "wine64", why: "the program for Windows is started", there: has_wine },
+    Need {
+        package: "gcc-mingw-w64-x86-64-win32",
+        why: "the program for Windows is linked",
+        there: || on_path("x86_64-w64-mingw32-gcc"),
+    },
     Need {
         package: "util-linux",
         why: "tests as a plain user (setpriv, unshare)",
@@ -89,6 +96,11 @@ fn apt_get(arguments: &[&str]) -> bool {
 
 fn has_venv() -> bool {
     works("python3", &["-I", "-c", "import ensurepip, venv"])
+}
+
+/// Whether there is what runs programs of 64 bits, by any of the names it was packed under.
+fn has_wine() -> bool {
+    on_path("wine64") || Path::new("/usr/lib/wine/wine64").is_file()
 }
 
 fn has_browser() -> bool {

@@ -43,9 +43,13 @@ impl Options {
 }
 
 /// How a target's standard library is had.
-enum Library {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Library {
+    /// It is there.
     Installed,
+    /// It can be built along.
     FromSource,
+    /// It is not there.
     Missing,
 }
 
@@ -89,7 +93,8 @@ fn check(target: &str, library: &Library) -> Command {
     cargo
 }
 
-fn library(target: &str) -> Library {
+/// How the standard library of a target is had here.
+pub fn library(target: &str) -> Library {
     let Some(root) = sysroot() else { return Library::Missing };
     let library = root.join("lib/rustlib");
     let is_std = |path: &Path| {

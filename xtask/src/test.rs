@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::Instant,
 };
@@ -12,6 +12,7 @@ use crate::{
     counts::{self, Counts},
     needs,
     skips::{self, Expected, Skip},
+    wine::{self, Wine},
 };
 
 /// What was asked for.
@@ -86,7 +87,8 @@ pub fn run(options: &Options) -> ExitCode {
     if !options.only_tests {
         checks(&mut tally);
     }
-    tests(&mut tally, options);
+    let windows = windows(&mut tally, options);
+    tests(&mut tally, options, windows.as_deref());
     summary(&tally, &missing, &expected, options.strict, started)
 }
 
@@ -126,8 +128,29 @@ fn licences(tally: &mut Tally) {
     }
 }
 
-/// All tests, through nextest where it is installed, and the examples in the documentation.
-fn tests(tally: &mut Tally, options: &Options) {
+/// The sandbox's tests of Windows, and the program for it, which other tests start: where it is.
+fn windows(tally: &mut Tally, options: &Options) -> Option<PathBuf> {
+    let wanted = |filter: &String| "windows under wine".contains(filter.as_str());
+    if !options.filters.is_empty() && !options.filters.iter().any(wanted) {
+        return None;
+    }
+    let wine = match Wine::find(options.install) {
+        Ok(wine) => wine,
+        Err(why) => {
+            tally.skips.push(Skip::new("windows", why));
+            return None;
+        }
+    };
+    let ended = command::run(&mut wine.sandbox());
+    tally.count("the sandbox of Windows under wine", &ended, counts::libtest);
+    let built = command::run(&mut wine.program()).success;
+    tally.checks.push(("the program for Windows is built".to_owned(), built));
+    built.then(|| wine.program_path())
+}
+
+/// All tests, through nextest where it is installed, and the examples in the documentation. `windows` is the program for that
+/// system, where it was built.
+fn tests(tally: &mut Tally, options: &Options, windows: Option<&Path>) {
     let skipped = std::env::temp_dir().join(format!("wheeltapper-skips-{}", std::process::id()));
     let _ = fs::remove_file(&skipped);
     let nextest = works("cargo", &["nextest", "--version"]);
@@ -137,6 +160,9 @@ fn tests(tally: &mut Tally, options: &Options) {
     };
     if !nextest && !options.filters.is_empty() {
         main.arg("--");
+    }
+    if let Some(program) = windows {
+        main.env(wine::PROGRAM, program);
     }
     let read = if nextest { counts::nextest } else { counts::libtest };
     let ended = command::run(main.args(&options.filters).env(skips::VARIABLE, &skipped));

@@ -14,9 +14,9 @@ use crate::{
     error::Error,
     index::{Fetched, Index},
     installer::{Call, Installer, Task},
-    interpreter::Interpreter,
     job::{Job, Report},
     layers::Layers,
+    layout::Layout,
     phases,
     resolve::Resolver,
     skeleton,
@@ -56,14 +56,6 @@ pub struct Agent {
     pub run: String,
     /// Set when the user wants to stop.
     pub cancel: Cancel,
-}
-
-/// The folder of pure modules below the cell's root.
-pub(crate) fn site_packages(interpreter: &Interpreter) -> PathBuf {
-    let (major, minor) = interpreter.minor();
-    let name = if interpreter.implementation == "pypy" { "pypy" } else { "python" };
-    let threads = if interpreter.free_threaded { "t" } else { "" };
-    PathBuf::from(format!("env/lib/{name}{major}.{minor}{threads}/site-packages"))
 }
 
 impl Agent {
@@ -263,7 +255,7 @@ impl Agent {
             }
             let (call, _fetched) = match &environment.installer {
                 Installer::Uv(_) => {
-                    let python = world.root().join("env/bin/python");
+                    let python = world.root().join(Layout::of(&environment.interpreter).python());
                     (self.call(&world, environment, Task::Look(&python)), None)
                 }
                 Installer::Pip(None) => return Err(Error::Bug("no pip was chosen".to_owned())),

@@ -418,6 +418,8 @@ pub(crate) fn files(count: usize) -> String {
 /// A path for records: as it is where it is UTF-8, else escaped as Rust's debug form of `OsStr` does.
 pub(crate) fn shown_path(path: &Path) -> String {
     match path.to_str() {
+        // Records of every system spell paths alike.
+        Some(text) if cfg!(windows) => text.replace('\\', "/"),
         Some(text) => text.to_owned(),
         None => format!("{:?}", path.as_os_str()).trim_matches('"').to_owned(),
     }

@@ -9,6 +9,8 @@ use std::{
 use wheeltapper_core::{metadata::Metadata, pep508_rs};
 use wheeltapper_index::{Error, Limits, Wheel};
 
+use crate::phases::import::is_native;
+
 /// The most differences of one kind that are listed.
 const MOST: usize = 10;
 
@@ -88,7 +90,7 @@ fn comparable(path: &str) -> Option<String> {
     };
     let (folder, file) = path.rsplit_once('/').map_or(("", path), |(folder, file)| (folder, file));
     match file.split_once('.') {
-        Some((stem, _)) if file.ends_with(".so") => {
+        Some((stem, _)) if is_native(file) => {
             Some(format!("{folder}/{stem}.so").trim_start_matches('/').to_owned())
         }
         _ => Some(path.to_owned()),

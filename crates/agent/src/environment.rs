@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use wheeltapper_core::{Environment, Sha256, environment::Containment};
 use wheeltapper_sandbox::{Bind, Root};
 
+pub use crate::platform::Platform;
 use crate::{
     installer::Installer,
     interpreter::{Found, Interpreter},
@@ -23,7 +24,7 @@ pub struct HostEnvironment {
     basis: Sha256,
     /// Wheel tags it takes, best first.
     pub tags: Vec<String>,
-    /// Where the interpreter was found: `given`, `PATH`, `pyenv`, `uv`, `image`.
+    /// Where the interpreter was found: `given`, `PATH`, `registry`, `pyenv`, `uv`, `image`.
     pub source: &'static str,
     /// The root file system that its cells stand on; without one they stand on the host's own system.
     pub root: Option<Root>,
@@ -36,72 +37,6 @@ impl HostEnvironment {
         match self.root {
             Some(_) => Vec::new(),
             None => interpreter_folders(&self.interpreter).into_iter().map(Bind::same).collect(),
-        }
-    }
-}
-
-/// What an interpreter stands on: the operating system of this host, as `os-release` names it, or a root file system.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Platform {
-    /// For environment names, e.g. `debian12`. A root file system's says its machine, too: `debian13-i386`.
-    pub short: String,
-    /// For people, e.g. `debian 12`.
-    pub long: String,
-    /// Digest of `os-release` and of the list of installed packages; or of all that is in the root file system.
-    pub digest: Sha256,
-    /// The root file system.
-    pub root: Option<Root>,
-}
-
-impl Platform {
-    /// Reads the platform of this host.
-    pub fn of_host() -> Platform {
-        let text = ["/etc/os-release", "/usr/lib/os-release"]
-            .iter()
-            .find_map(|path| std::fs::read_to_string(path).ok())
-            .unwrap_or_default();
-        // What is installed, as the system's own package database says: a list in a text, or a database that is too large to be
-        // read at each start, and for which its size and time stand.
-        let lists = ["/var/lib/dpkg/status", "/lib/apk/db/installed"]
-            .into_iter()
-            .filter_map(|path| Some(format!("{path} {}", Sha256::of(&std::fs::read(path).ok()?).hex())));
-        let databases = ["/var/lib/rpm/rpmdb.sqlite"].into_iter().filter_map(|path| {
-            let metadata = std::fs::metadata(path).ok()?;
-            let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-            Some(format!("{path} {} {}", metadata.len(), modified.as_nanos()))
-        });
-        let state: Vec<String> = lists.chain(databases).collect();
-        Platform::parse(&text, &state.join("\n"))
-    }
-
-    /// A root file system with these contents, by the name that its user gave it.
-    pub fn of_root(name: &str, os_release: &str, contents: Sha256, root: Root) -> Platform {
-        let long = Platform::parse(os_release, "").long;
-        Platform { short: name.to_owned(), long, digest: contents, root: Some(root) }
-    }
-
-    /// A system of which only the name is known.
-    pub(crate) fn elsewhere(name: &str) -> Platform {
-        let digest = Sha256::of_parts(["elsewhere", name]);
-        Platform { short: name.to_owned(), long: name.to_owned(), digest, root: None }
-    }
-
-    fn parse(os_release: &str, packages: &str) -> Platform {
-        let value = |key: &str| {
-            os_release
-                .lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-                .map(|value| value.trim_matches(['"', '\'']).to_owned())
-                .filter(|value| !value.is_empty())
-        };
-        let id = value("ID").unwrap_or_else(|| std::env::consts::OS.to_owned());
-        let version = value("VERSION_ID").or_else(|| value("VERSION_CODENAME")).unwrap_or_default();
-        let separator = if version.starts_with(|first: char| first.is_ascii_digit()) { "" } else { "-" };
-        Platform {
-            short: format!("{id}{separator}{version}").trim_end_matches('-').to_owned(),
-            long: format!("{id} {version}").trim_end().to_owned(),
-            digest: Sha256::of_parts([os_release, packages]),
-            root: None,
         }
     }
 }
@@ -126,16 +61,24 @@ pub fn environments(
     usable
         .into_iter()
         .map(|(found, interpreter)| {
-            let arch = match (&platform.root, interpreter.machine.as_str(), interpreter.bits) {
-                (Some(_), _, _) | (None, "x86_64", 64) => String::new(),
-                (None, "x86_64", _) => "-i386".to_owned(),
-                (None, machine, _) => format!("-{machine}"),
-            };
-            let plain = format!("{}{arch}-{}", platform.short, interpreter.tag());
+            let plain = format!("{}{}-{}", platform.short, machine(platform, interpreter), interpreter.tag());
             let name = names.free(&plain, found.source);
             named(name, interpreter, found.source, platform, uv, limits)
         })
         .collect()
+}
+
+/// How a name tells the machine, where it is not the usual one of its system.
+fn machine(platform: &Platform, interpreter: &Interpreter) -> String {
+    let (system, machine) = (interpreter.markers.sys_platform(), interpreter.machine.as_str());
+    match (&platform.root, system, machine, interpreter.bits) {
+        (Some(_), ..) => String::new(),
+        (None, "darwin", "aarch64", _) | (None, "win32", "aarch64", _) => "-arm64".to_owned(),
+        (None, "darwin", machine, _) => format!("-{machine}"),
+        (None, _, "x86_64", 64) => String::new(),
+        (None, _, "x86_64", _) => "-i386".to_owned(),
+        (None, _, machine, _) => format!("-{machine}"),
+    }
 }
 
 impl Names {
@@ -248,15 +191,6 @@ fn interpreter_folders(interpreter: &Interpreter) -> Vec<std::path::PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn platforms_are_named_readably() {
-        let debian = Platform::parse("ID=debian\nVERSION_ID=\"12\"\n", "");
-        assert_eq!((debian.short.as_str(), debian.long.as_str()), ("debian12", "debian 12"));
-        let sid = Platform::parse("ID=debian\nVERSION_CODENAME=sid\n", "");
-        assert_eq!(sid.short, "debian-sid");
-        assert_eq!(Platform::parse("ID=arch\n", "").short, "arch");
-    }
 
     #[test]
     fn interpreters_that_share_a_minor_version_get_names_of_their_own() {

@@ -11,7 +11,7 @@ use wheeltapper_sandbox::{Bind, World};
 
 use crate::{
     agent::Agent, environment::HostEnvironment, error::Error, index::Index, interpreter::Interpreter,
-    resolve::LockedWheel,
+    layout::Layout, resolve::LockedWheel,
 };
 
 /// Where uv stands inside a sandbox.
@@ -164,7 +164,9 @@ impl Agent {
         arguments.extend(words(&["--no-config", "--color", "never", "--python"]));
         arguments.push(match task {
             Task::Look(python) => python.into(),
-            Task::Put { .. } | Task::Resolve { .. } | Task::Remove(_) => root.join("env/bin/python").into(),
+            Task::Put { .. } | Task::Resolve { .. } | Task::Remove(_) => {
+                root.join(Layout::of(&environment.interpreter).python()).into()
+            }
         });
         if let Task::Resolve { index, .. } = task {
             arguments.extend(["--default-index".into(), index.into()]);
@@ -210,7 +212,7 @@ fn pip_call(world: &World, interpreter: &Interpreter, pip: Vec<OsString>, task: 
     }
     arguments.extend(subject(root, task));
     Call {
-        program: root.join("env/bin/python").into(),
+        program: root.join(Layout::of(interpreter).python()).into(),
         arguments,
         environment: Vec::new(),
         binds: Vec::new(),

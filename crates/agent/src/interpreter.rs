@@ -69,6 +69,11 @@ impl Interpreter {
         self.minor() < (3, 0)
     }
 
+    /// True for an interpreter of Windows.
+    pub fn is_of_windows(&self) -> bool {
+        self.markers.sys_platform() == "win32"
+    }
+
     /// The flags that keep the user's folders and variables, and with `-m` the working directory, out of it.
     pub fn isolation(&self) -> &'static [&'static str] {
         // Python 2 has nothing that comes nearer to it.
@@ -79,9 +84,12 @@ impl Interpreter {
     pub fn tags(&self) -> Vec<String> {
         let (major, minor) = self.minor();
         let abi = match (self.soabi.as_deref(), self.implementation.as_str()) {
-            (Some(soabi), "cpython") => {
-                format!("cp{}", soabi.split('-').nth(1).unwrap_or(&format!("{major}{minor}")))
-            }
+            (Some(soabi), "cpython") => match soabi.split('-').collect::<Vec<_>>().as_slice() {
+                // `cpython-313t-x86_64-linux-gnu`; on Windows `cp313t-win_amd64`.
+                ["cpython", version, ..] => format!("cp{version}"),
+                [abi, ..] if abi.starts_with("cp") => (*abi).to_owned(),
+                _ => self.tag(),
+            },
             (Some(soabi), _) => soabi.split('-').take(2).collect::<Vec<_>>().join("_").replace('.', "_"),
             (None, _) => self.tag(),
         };
@@ -145,7 +153,7 @@ impl Interpreter {
 pub struct Found {
     /// The path that was asked.
     pub path: PathBuf,
-    /// `given`, `PATH`, `pyenv` or `uv`.
+    /// `given`, `PATH`, `registry`, `pyenv` or `uv`.
     pub source: &'static str,
     /// What it says, or why it cannot be used.
     pub interpreter: Result<Interpreter, String>,
@@ -160,6 +168,8 @@ pub struct Places {
     pub pyenv: Option<PathBuf>,
     /// uv's own interpreters, usually `~/.local/share/uv/python`.
     pub uv: Option<PathBuf>,
+    /// Executables that the system's registry names ([`crate::registry`]).
+    pub registered: Vec<PathBuf>,
     /// Executables the user named.
     pub given: Vec<PathBuf>,
 }
@@ -178,15 +188,17 @@ pub fn discover(places: &Places) -> Vec<Found> {
         names.sort();
         candidates.extend(names.into_iter().map(|path| (path, "PATH")));
     }
+    candidates.extend(places.registered.iter().map(|path| (path.clone(), "registry")));
+    let python = if cfg!(windows) { "python.exe" } else { "bin/python" };
     for (root, below, source) in [(&places.pyenv, "versions", "pyenv"), (&places.uv, "", "uv")] {
         let Some(root) = root else { continue };
         for version in entries(&root.join(below)) {
-            candidates.push((version.join("bin/python"), source));
+            candidates.push((version.join(python), source));
         }
     }
     let mut by_executable: BTreeMap<PathBuf, (PathBuf, &'static str)> = BTreeMap::new();
     for (path, source) in candidates {
-        let Ok(real) = std::fs::canonicalize(&path) else {
+        let Ok(real) = canonical(&path) else {
             if source == "given" {
                 by_executable.insert(path.clone(), (path, source));
             }
@@ -229,9 +241,20 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// The path without links, in a form that every program takes.
+fn canonical(path: &Path) -> std::io::Result<PathBuf> {
+    let real = std::fs::canonicalize(path)?;
+    let plain = real.to_str().and_then(|text| text.strip_prefix(r"\\?\"));
+    Ok(match plain {
+        Some(plain) if !plain.starts_with("UNC") => plain.into(),
+        _ => real,
+    })
+}
+
 /// `python3`, `python3.13`, `python3.13t`, `pypy3.11` and the like; not `python3-config`.
 pub fn is_python_name(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let name = if cfg!(windows) { name.strip_suffix(".exe").unwrap_or_default() } else { name };
     let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
     version.is_some_and(|version| {
         let version = version.strip_suffix('t').unwrap_or(version);
@@ -250,6 +273,7 @@ pub fn ask(path: &Path) -> Result<Interpreter, String> {
     let mut child = Command::new(path)
         .args(QUESTION)
         .env_clear()
+        .envs(wheeltapper_sandbox::system_environment())
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -292,8 +316,14 @@ pub fn answer(success: bool, text: &str, complaint: &str) -> Result<Interpreter,
         let last = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
         return Err(format!("it fails when started: {last}"));
     }
-    let interpreter: Interpreter = serde_json::from_str(text.trim())
+    let mut interpreter: Interpreter = serde_json::from_str(text.trim())
         .map_err(|error| format!("its answer is not understood: {error}"))?;
+    // Windows and macOS have names of their own for machines that are called alike elsewhere.
+    interpreter.machine = match interpreter.machine.as_str() {
+        "AMD64" => "x86_64".to_owned(),
+        "ARM64" | "arm64" => "aarch64".to_owned(),
+        other => other.to_owned(),
+    };
     match interpreter.minor() {
         (2, 7) | (3, 6..) => Ok(interpreter),
         (major, minor) => Err(format!("Python {major}.{minor} is neither 2.7 nor 3.6 or newer")),

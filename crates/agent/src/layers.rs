@@ -189,7 +189,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn open_lease(place: &Path) -> Result<File, Error> {
-    File::options().create(true).append(true).open(place).map_err(Error::file(place))
+    File::options().create(true).read(true).append(true).open(place).map_err(Error::file(place))
 }
 
 /// When a layer was used last: one that nobody has used since leases exist, when it was made.

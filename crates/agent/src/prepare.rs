@@ -13,10 +13,11 @@ use wheeltapper_core::{
 use wheeltapper_sandbox::{ScratchLimits, World};
 
 use crate::{
-    agent::{Agent, site_packages},
+    agent::Agent,
     error::Error,
     installer::Task,
     job::{Job, Purpose},
+    layout::Layout,
     resolve::{Asked, LockedWheel, Python, Question, Resolution},
     usable,
 };
@@ -207,7 +208,7 @@ impl Agent {
         });
         match settled(made, refused)? {
             Ok(layer) => {
-                let wheels = installed_in(&layer, &site_packages(&job.environment.interpreter));
+                let wheels = installed_in(&layer, &Layout::of(&job.environment.interpreter).site_packages);
                 Ok(Prepared::Ready { layers: base.into_iter().chain([layer]).collect(), wheels })
             }
             Err((words, limit)) => Ok(Prepared::Impossible { words, limit }),
@@ -216,7 +217,7 @@ impl Agent {
 
     /// Removes what lies below already from a world in which more was installed than was asked for.
     fn remove(&self, world: &World, job: &Job, projects: &[ProjectName]) -> Result<(), Error> {
-        let site = site_packages(&job.environment.interpreter);
+        let site = Layout::of(&job.environment.interpreter).site_packages;
         let there: Vec<_> =
             world.list(&site)?.into_iter().filter_map(|entry| distribution(&entry.name)).collect();
         let superfluous: Vec<String> = projects

@@ -13,7 +13,10 @@ use wheeltapper_recipe::{About, Ignored, Interpreter, Override, Plans, SourceTre
 
 use crate::{
     environment::HostEnvironment,
-    phases::{import::modules, install::below_site_packages},
+    phases::{
+        import::{is_native, modules},
+        install::below_site_packages,
+    },
     source::Source,
 };
 
@@ -43,7 +46,7 @@ impl Installs {
             wheel.members().iter().filter_map(|member| below_site_packages(&member.path)).collect();
         Ok(Installs {
             modules: modules(&metadata, &files).into_iter().map(|(name, _)| name).collect(),
-            native: files.iter().any(|path| path.ends_with(".so")),
+            native: files.iter().any(|path| is_native(path)),
             metadata,
             files,
         })

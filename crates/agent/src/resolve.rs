@@ -223,6 +223,7 @@ impl Resolver {
             .env("UV_CACHE_DIR", &self.cache)
             .env("HOME", &self.cache)
             .env("PATH", "/usr/bin:/bin")
+            .envs(wheeltapper_sandbox::system_environment())
             .env("UV_HTTP_TIMEOUT", "120")
             .current_dir("/")
             .stdin(Stdio::piped())

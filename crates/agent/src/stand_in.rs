@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wheeltapper_core::Sha256;
 
-use crate::{agent::Agent, error::Error, installer::Task, job::Job};
+use crate::{agent::Agent, error::Error, installer::Task, job::Job, layout::Layout};
 
 impl Agent {
     /// What the resolver is to take for the environment's interpreter: the interpreter itself, or what stands in for it.
@@ -19,7 +19,7 @@ impl Agent {
         let folder = self.layers.get::<Error>(slot, &key, |folder| {
             let world = self.world(job, self.slots + slot, &base)?;
             let [asked, answer] = ["ask/python", "ask/answer"].map(|name| world.root().join(name));
-            let python = world.root().join("env/bin/python");
+            let python = world.root().join(Layout::of(&environment.interpreter).python());
             let [python, path] = [&python, &answer].map(|path| path.display().to_string());
             let script = format!("#!/bin/sh\n{python} \"$@\" > {path} && exec cat {path}\n");
             world.write(Path::new("ask/python"), script.as_bytes(), 0o755)?;

@@ -58,7 +58,7 @@ fn is_dead(folder: &Path) -> bool {
 }
 
 fn locked(path: &Path) -> Result<File, Error> {
-    File::options().create(true).append(true).open(path).map_err(Error::file(path))
+    File::options().create(true).read(true).append(true).open(path).map_err(Error::file(path))
 }
 
 impl AsRef<Path> for Work {

@@ -9,9 +9,10 @@ use crate::digest::Sha256;
 pub struct Containment {
     /// `full`, `reduced` or `none`.
     pub sandbox: String,
-    /// `v1`, `v2` or `none`: what limits memory of all processes together.
+    /// `v1`, `v2`, `job` (a Job Object of Windows) or `none`: what limits memory of all processes together.
     pub cgroup: String,
-    /// `index-only`: loopback, and the index proxy's port in the phases that need it; `host` without a sandbox.
+    /// `index-only`: loopback, and the index proxy's port in the phases that need it; `loopback`: this machine's own; `host`: nothing
+    /// is cut off.
     pub network: String,
     /// True when the supervisor is root, and cells run as a uid of the slot's own.
     pub privileged: bool,

@@ -107,9 +107,9 @@ pub struct PhaseReport {
     /// Time in which its processes were ready to run and others had the processors; at least so much.
     #[serde(default)]
     pub cpu_wait_s: Option<f64>,
-    /// Peak memory of all processes together where `peak_memory_source` is `cgroup`, of the largest otherwise.
+    /// Peak memory of all processes together, but of the largest one where `peak_memory_source` is `max_rss`.
     pub peak_memory: Option<u64>,
-    /// `cgroup` or `max_rss`.
+    /// `cgroup`, `max_rss`, `job` or `sampled`.
     pub peak_memory_source: Option<String>,
     /// Exit status, when the phase's command exited.
     pub exit: Option<i32>,

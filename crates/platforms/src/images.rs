@@ -273,5 +273,5 @@ impl Building {
 }
 
 fn lock_file(path: &Path) -> Result<File, Error> {
-    File::options().create(true).append(true).open(path).map_err(Error::file(path))
+    File::options().create(true).read(true).append(true).open(path).map_err(Error::file(path))
 }

@@ -1,10 +1,6 @@
 //! What is run in a cell, within which limits, and what was measured. Values only.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use wheeltapper_core::phase::{Exit, Limit};
@@ -140,14 +136,20 @@ pub enum MemorySource {
     Cgroup,
     /// The largest resident set of any one process.
     MaxRss,
+    /// The Job Object of Windows: what all processes together had committed.
+    Job,
+    /// All processes together, as they were looked at some times a second.
+    Sampled,
 }
 
 impl MemorySource {
-    /// `cgroup` or `max_rss`, as results spell it.
+    /// `cgroup`, `max_rss`, `job` or `sampled`, as results spell it.
     pub const fn as_str(self) -> &'static str {
         match self {
             MemorySource::Cgroup => "cgroup",
             MemorySource::MaxRss => "max_rss",
+            MemorySource::Job => "job",
+            MemorySource::Sampled => "sampled",
         }
     }
 }
@@ -179,26 +181,6 @@ pub struct Execution {
     pub left_processes: u32,
     /// How often a new process was denied because of the limit (0 where nobody counts).
     pub processes_denied: u64,
-}
-
-/// What an ordinary user's login would set: HOME, TMPDIR, LANG, TZ, USER, SHELL and a PATH that starts with the cell's
-/// `env/bin`. No XDG folders and no LC_ALL: a login sets neither, and each overrides what a suite sets itself when it
-/// moves HOME or changes LANG. `root` is [`World::root`](crate::World::root), `temporary` is
-/// [`World::temporary`](crate::World::temporary).
-pub fn base_environment(root: &Path, temporary: &Path) -> Vec<(OsString, OsString)> {
-    let mut path = root.join("env/bin").into_os_string();
-    path.push(":/usr/local/bin:/usr/bin:/bin");
-    let set = |name: &str, value: OsString| (OsString::from(name), value);
-    vec![
-        set("HOME", root.join("home").into_os_string()),
-        set("TMPDIR", temporary.as_os_str().to_owned()),
-        set("PATH", path),
-        set("LANG", "C.UTF-8".into()),
-        set("TZ", "UTC".into()),
-        set("USER", USER_NAME.into()),
-        set("LOGNAME", USER_NAME.into()),
-        set("SHELL", "/bin/sh".into()),
-    ]
 }
 
 /// Paths as the bytes they are: JSON has no other way for those that are not UTF-8.

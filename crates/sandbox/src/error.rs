@@ -5,9 +5,6 @@ use std::{io, path::PathBuf};
 /// The sandbox's own failure; never the fault of the package inside.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// This operating system has no sandbox of ours yet.
-    #[error("the sandbox does not run on {0} yet")]
-    UnsupportedSystem(&'static str),
     /// The host refuses something that the chosen mode needs.
     #[error("{what} is refused: {reason}")]
     Refused {
@@ -69,7 +66,6 @@ pub enum Error {
 
 impl Error {
     /// An [`Error::Io`] with what was being done.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is done there yet"))]
     pub(crate) fn io(action: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Error::Io { action: action.into(), source: source.into() }
     }

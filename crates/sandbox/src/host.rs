@@ -27,6 +27,13 @@ impl Mode {
     }
 }
 
+impl Default for Mode {
+    /// The strictest that this system has: outside of Linux there is no full one.
+    fn default() -> Self {
+        if cfg!(target_os = "linux") { Mode::Full } else { Mode::Reduced }
+    }
+}
+
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

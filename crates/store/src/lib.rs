@@ -163,7 +163,7 @@ fn cannot_open(file: &Path, source: sqlx::Error) -> Error {
 async fn lock_for_opening(data_folder: &Path) -> Result<std::fs::File, Error> {
     let path = data_folder.join("opening.lock");
     let fault = |source| Error::folder(&path, source);
-    let file = std::fs::File::options().create(true).append(true).open(&path).map_err(fault)?;
+    let file = std::fs::File::options().create(true).read(true).append(true).open(&path).map_err(fault)?;
     let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
     locked.map_err(io::Error::other).and_then(|file| file).map_err(fault)
 }

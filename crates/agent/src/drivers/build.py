@@ -3,7 +3,8 @@
 Usage: build.py SOURCE OUT BACKEND BACKEND_PATH... -- PROVIDED...
 
 Each hook runs in a forked child of one process that has imported the backend and nothing of the package, so that starting
-an interpreter and importing the backend are paid once and no hook sees another's state. A backend that the package itself
+an interpreter and importing the backend are paid once and no hook sees another's state; where nothing can be forked, in an
+interpreter of its own. A backend that the package itself
 brings (BACKEND_PATH), or one that starts threads when it is imported, is imported by each child. Writes OUT/result.json:
   {"requires": [...]}   what get_requires_for_build_wheel asks for beyond PROVIDED; nothing was built
   {"wheel": NAME}       the file that build_wheel wrote into OUT
@@ -84,6 +85,18 @@ def of_an_extra(requirement):
     return re.search(r"(^|\band\b|\()\s*extra\s*==", marker) and not re.search(r"\bor\b", marker)
 
 
+def in_interpreter(name, given, result_path):
+    """Runs the action of this name in another interpreter; else as in_child."""
+    import subprocess
+    sys.stdout.flush()
+    sys.stderr.flush()
+    status = subprocess.call([sys.executable, os.path.abspath(__file__), "--hook", name] + given)
+    if status:
+        sys.exit(status)
+    with open(result_path) as stream:
+        return json.load(stream)
+
+
 def threads():
     try:
         return len(os.listdir("/proc/self/task"))
@@ -92,6 +105,10 @@ def threads():
 
 
 def main():
+    hook = sys.argv[2] if sys.argv[1] == "--hook" else None
+    if hook:
+        del sys.argv[1:3]
+    forks = hasattr(os, "fork")
     each_alone = sys.argv[1] == "--each-alone"
     given = sys.argv[1:]
     source, out, spec = sys.argv[1 + each_alone:4 + each_alone]
@@ -103,7 +120,7 @@ def main():
     # The directory of this driver is not the package's business.
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
     state = os.path.join(out, "hook.json")
-    if not path and not each_alone:
+    if forks and not path and not each_alone:
         status, _ = reported(lambda: load_backend(spec, path))
         if status:
             sys.exit(status)
@@ -119,9 +136,20 @@ def main():
     def build_wheel():
         return load_backend(spec, path).build_wheel(out, {}, None)
 
-    asked = in_child(get_requires, state)
+    actions = {"get_requires": get_requires, "build_wheel": build_wheel}
+
+    def call(name):
+        return in_child(actions[name], state) if forks else in_interpreter(name, given, state)
+
+    if hook:
+        status, value = reported(actions[hook])
+        if not status:
+            with open(state, "w") as stream:
+                json.dump(value, stream)
+        sys.exit(status)
+    asked = call("get_requires")
     missing = [entry for entry in asked if entry not in provided and not of_an_extra(entry)]
-    result = {"requires": missing} if missing else {"wheel": in_child(build_wheel, state)}
+    result = {"requires": missing} if missing else {"wheel": call("build_wheel")}
     with open(os.path.join(out, "result.json"), "w") as stream:
         json.dump(result, stream)
 

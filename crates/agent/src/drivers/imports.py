@@ -16,13 +16,19 @@ try:
 except ImportError:
     import signal as _signal
 
-IMPORT = "import importlib, os, sys; importlib.import_module(sys.argv[1]); os.write(int(sys.argv[2]), b'done')"
+# Windows knows neither forks nor signals, and its open files by other numbers.
+WINDOWS = os.name == "nt"
+DONE = "os.write(%s, b'done')" % (
+    "__import__('msvcrt').open_osfhandle(int(sys.argv[2]), os.O_APPEND)" if WINDOWS else "int(sys.argv[2])"
+)
+IMPORT = "import importlib, os, sys; importlib.import_module(sys.argv[1]); " + DONE
 RESOLVE = (
     "import functools, importlib, os, sys\n"
     "module, _, attribute = sys.argv[1].partition(':')\n"
     "functools.reduce(getattr, [part for part in attribute.split('.') if part], importlib.import_module(module))\n"
-    "os.write(int(sys.argv[2]), b'done')\n"
-)
+) + DONE
+# How long a program may take to show its help, in seconds.
+PATIENCE = 10
 
 
 def start(arguments, session=False):
@@ -48,19 +54,51 @@ def ended(child):
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
+def on_windows(arguments, handles=(), patience=None):
+    """Runs a program that inherits these handles: its exit status, 137 when it took longer than `patience`."""
+    import subprocess
+    try:
+        child = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=1,
+            stderr=2,
+            startupinfo=subprocess.STARTUPINFO(lpAttributeList={"handle_list": list(handles)}),
+        )
+    except OSError as error:
+        os.write(2, ("%s: %s\n" % (arguments[0], error)).encode("utf-8", "replace"))
+        return 127
+    try:
+        status = child.wait(patience)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return 137
+    # What ended by an exception has the exception's number, which others know as a negative one.
+    return status - (1 << 32) if status >> 31 else status
+
+
 def interpreted(code, name, proof):
     """Runs code that writes to the open file `proof` when it is done: to a file, since what the code left running may hold
     the other end of a pipe."""
     os.ftruncate(proof, 0)
-    status = ended(start([sys.executable, "-c", code, name, str(proof)]))
+    if WINDOWS:
+        import msvcrt
+        handle = msvcrt.get_osfhandle(proof)
+        os.set_handle_inheritable(handle, True)
+        status = on_windows([sys.executable, "-c", code, name, str(handle)], [handle])
+    else:
+        status = ended(start([sys.executable, "-c", code, name, str(proof)]))
     return status, os.fstat(proof).st_size == 4
 
 
 def started(name):
     program = os.path.join(os.path.dirname(sys.executable), name)
+    if WINDOWS:
+        status = on_windows([program + ".exe", "--help"], patience=PATIENCE)
+        return status, status == 0
     child = start([program, "--help"], session=True)
     _signal.signal(_signal.SIGALRM, lambda number, frame: os.killpg(child, 9))
-    _signal.alarm(10)
+    _signal.alarm(PATIENCE)
     status = ended(child)
     _signal.alarm(0)
     return status, status == 0
@@ -68,8 +106,11 @@ def started(name):
 
 def main():
     results, names = sys.argv[1], sys.argv[2:]
-    proof = os.open(results + ".done", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.unlink(results + ".done")
+    # Nobody else finds the file by a name: it has none any more, or loses it when it is closed.
+    temporary = getattr(os, "O_TEMPORARY", 0)
+    proof = os.open(results + ".done", os.O_WRONLY | os.O_CREAT | os.O_APPEND | temporary)
+    if not temporary:
+        os.unlink(results + ".done")
     if hasattr(os, "set_inheritable"):
         os.set_inheritable(proof, True)
     for index, kind_and_name in enumerate(names):

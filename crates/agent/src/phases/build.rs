@@ -17,6 +17,7 @@ use crate::{
     compare::differences,
     error::Error,
     job::Purpose,
+    layout::Layout,
     phases::fetch::is_packages_fault,
     prepare::Prepared,
     resolve::Question,
@@ -112,7 +113,7 @@ fn call_hooks(
     let root = world.root().to_path_buf();
     let (tree, out) = (root.join(source.inside()), root.join("out"));
     world.write(Path::new("out/.keep"), b"", 0o644)?;
-    let python = root.join("env/bin/python");
+    let python = root.join(Layout::of(&cell.job.environment.interpreter).python());
     let (arguments, shown) = match via {
         BuildVia::Pep517 => {
             world.write(Path::new("out/build.py"), include_bytes!("../drivers/build.py"), 0o644)?;

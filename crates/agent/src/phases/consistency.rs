@@ -9,8 +9,8 @@ use wheeltapper_core::{
 use wheeltapper_sandbox::{FileType, World};
 
 use crate::{
-    agent::site_packages,
     cell::{Cell, shown_path},
+    layout::Layout,
     prepare::distribution,
 };
 
@@ -47,7 +47,7 @@ fn lines(unsatisfied: &[Unsatisfied]) -> Vec<String> {
 /// The distributions of the environment: their names and versions by the folders that the installer made, their
 /// requirements by METADATA, where that can be read as a file of its own. `None` when the environment cannot be listed.
 fn in_world(cell: &mut Cell<'_>, world: &World) -> Option<Installed> {
-    let site = site_packages(&cell.job.environment.interpreter);
+    let site = Layout::of(&cell.job.environment.interpreter).site_packages;
     let entries = match world.list(&site) {
         Ok(entries) => entries,
         Err(error) => {

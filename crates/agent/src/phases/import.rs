@@ -10,6 +10,7 @@ use wheeltapper_core::{
 use crate::{
     cell::{Cell, Step, WheelAtHand},
     error::Error,
+    layout::Layout,
     phases::install::Installation,
 };
 
@@ -71,7 +72,7 @@ pub(crate) fn import(
         world,
         Step {
             phase: Phase::Import,
-            program: root.join("env/bin/python").into(),
+            program: root.join(Layout::of(&cell.job.environment.interpreter).python()).into(),
             arguments,
             directory: root.join("empty"),
             environment: Vec::new(),
@@ -266,9 +267,14 @@ fn module_of(path: &str, paths: &[&str]) -> Option<String> {
 }
 
 fn is_extension(file: &str) -> bool {
-    // `name.cpython-313-x86_64-linux-gnu.so`, `name.abi3.so`, `name.so`; a bundled library is called lib….so.1 or lies in
-    // a folder `….libs`, which is no identifier.
-    file.ends_with(".so") && !file.rsplit('/').next().unwrap_or(file).starts_with("lib")
+    // `name.cpython-313-x86_64-linux-gnu.so`, `name.abi3.so`, `name.so`, `name.cp313-win_amd64.pyd`; a bundled library is called
+    // lib….so.1 or lies in a folder `….libs`, which is no identifier.
+    is_native(file) && !file.rsplit('/').next().unwrap_or(file).starts_with("lib")
+}
+
+/// True for a file of compiled code.
+pub(crate) fn is_native(file: &str) -> bool {
+    file.ends_with(".so") || file.ends_with(".pyd")
 }
 
 #[cfg(test)]

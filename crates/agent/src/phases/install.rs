@@ -11,12 +11,13 @@ use wheeltapper_index::{Kind, Wheel};
 use wheeltapper_sandbox::{ChangeKind, FileType, World};
 
 use crate::{
-    agent::{Agent, site_packages},
+    agent::Agent,
     cell::{self, Cell, Step, WheelAtHand, shown_path},
     error::Error,
     installer::Task,
     job::Purpose,
-    phases::{consistency, fetch, stable_abi},
+    layout::Layout,
+    phases::{consistency, fetch, import::is_native, stable_abi},
     prepare::Prepared,
     resolve::{LockedWheel, Question},
 };
@@ -93,7 +94,7 @@ fn open(cell: &mut Cell<'_>, path: PathBuf) -> Result<Option<WheelAtHand>, Error
     Ok(Some(WheelAtHand {
         filename,
         path,
-        native: installs.iter().any(|path| path.ends_with(".so")),
+        native: installs.iter().any(|path| is_native(path)),
         installs,
         entry_points: entry_points_of(&String::from_utf8_lossy(&entry_points)),
         metadata,
@@ -238,7 +239,7 @@ fn written(cell: &mut Cell<'_>, world: &World) -> Result<BTreeSet<PathBuf>, Erro
         files.insert(change.path.clone());
     }
     cell.record_foreign_writes(changes.list.into_iter().map(|change| change.path));
-    let site = site_packages(&cell.job.environment.interpreter);
+    let site = Layout::of(&cell.job.environment.interpreter).site_packages;
     clashes.retain(|path, _| path.parent() != Some(&site) || path.extension().is_some_and(|end| end == "py"));
     if !clashes.is_empty() {
         let paths: Vec<String> = clashes.keys().take(20).map(|path| shown_path(path)).collect();

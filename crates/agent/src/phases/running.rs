@@ -3,13 +3,13 @@
 use std::{ffi::OsString, path::Path, time::Duration};
 
 use wheeltapper_core::{Phase, Sha256, TestPlan, plan::Working};
-use wheeltapper_sandbox::{CELL_PATH, Execution, World};
+use wheeltapper_sandbox::{Execution, World};
 
 use crate::{
-    agent::site_packages,
     cell::{Cell, Step},
     error::Error,
     events::{Events, read_events},
+    layout::Layout,
     source::Source,
 };
 
@@ -49,15 +49,16 @@ fn run_plan(
     key: &str,
 ) -> Result<Execution, Error> {
     let root = world.root().to_path_buf();
-    let site = site_packages(&cell.job.environment.interpreter);
-    let report = format!("{}/report", root.display());
+    let layout = Layout::of(&cell.job.environment.interpreter);
+    // In a text of Python, where a backslash would begin something else.
+    let report = root.join("report").to_string_lossy().replace('\\', "/");
     for (name, text) in [
         ("wheeltapper_pytest.py", include_str!("../drivers/wheeltapper_pytest.py")),
         ("wheeltapper_unittest.py", include_str!("../drivers/wheeltapper_unittest.py")),
         ("wheeltapper_script.py", include_str!("../drivers/wheeltapper_script.py")),
     ] {
         let text = text.replace("/cell/report", &report);
-        world.write(&site.join(name), text.as_bytes(), 0o644)?;
+        world.write(&layout.site_packages.join(name), text.as_bytes(), 0o644)?;
     }
     world.write(Path::new("report/tests.jsonl"), b"", 0o644)?;
     world.write(Path::new("empty/.keep"), b"", 0o644)?;
@@ -66,7 +67,7 @@ fn run_plan(
         Working::SourceTree => tree.join(&plan.directory),
         Working::Empty => root.join("empty"),
     };
-    let (program, arguments) = command(&root, plan);
+    let (program, arguments) = command(&root, &layout, world.keeps_paths(), plan);
     let wall = plan.timeout_s.map_or(cell.tests_left, |most| cell.tests_left.min(Duration::from_secs(most)));
     let mut environment = plan.environment.clone();
     environment.insert("WHEELTAPPER_REPORT".to_owned(), key.to_owned());
@@ -92,9 +93,9 @@ fn run_plan(
     Ok(execution)
 }
 
-/// The plan's command with our reporter added where the runner takes one.
-fn command(root: &Path, plan: &TestPlan) -> (OsString, Vec<OsString>) {
-    let bin = root.join("env/bin");
+/// The plan's command with our reporter added where the runner takes one. Where programs of the environment were installed at
+/// another place than they are at now (`placed` is false), the interpreter is what starts them.
+fn command(root: &Path, layout: &Layout, placed: bool, plan: &TestPlan) -> (OsString, Vec<OsString>) {
     let words: Vec<&str> = plan.command.iter().map(String::as_str).collect();
     let report = ["-p", "wheeltapper_pytest", "--continue-on-collection-errors"];
     let (program, arguments): (&str, Vec<&str>) = match words.as_slice() {
@@ -127,12 +128,13 @@ fn command(root: &Path, plan: &TestPlan) -> (OsString, Vec<OsString>) {
         [program, rest @ ..] => (program, rest.to_vec()),
         [] => ("false", Vec::new()),
     };
-    let program =
-        if program.contains('/') { OsString::from(program) } else { bin.join(program).into_os_string() };
+    let program = match program.contains('/') {
+        true => OsString::from(program),
+        false => root.join(layout.program(program)).into_os_string(),
+    };
     let mut arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let python = bin.join("python").into_os_string();
-    // Without namespaces a layer is used at another place than it was installed at, which is what its scripts name.
-    if root != Path::new(CELL_PATH) && program != python {
+    let python = root.join(layout.python()).into_os_string();
+    if !placed && program != python {
         arguments.insert(0, program);
         return (python, arguments);
     }
@@ -154,6 +156,7 @@ mod tests {
     use wheeltapper_core::Runner;
 
     use super::*;
+    use crate::environment::HostEnvironment;
 
     fn shown(command_line: &str) -> String {
         let plan = TestPlan {
@@ -171,7 +174,8 @@ mod tests {
             timeout_s: None,
             why: Vec::new(),
         };
-        let (program, arguments) = command(Path::new("/cell"), &plan);
+        let (there, _) = HostEnvironment::elsewhere("macos15-arm64-cp313", "0.13.9").unwrap();
+        let (program, arguments) = command(Path::new("/cell"), &Layout::of(&there.interpreter), true, &plan);
         let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         format!("{} {}", program.to_string_lossy(), words.join(" "))
     }

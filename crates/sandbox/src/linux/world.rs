@@ -18,13 +18,12 @@ use rustix::{
 };
 
 use super::{
-    copied::Copied,
     enter::{Inner, Power},
     layers::{self, Merged},
     mounts, remove,
     spec::{Contained, Identity, Layer, System},
 };
-use crate::{CELL_PATH, Changes, Entry, Error, Exported, Root, ScratchLimits};
+use crate::{CELL_PATH, Changes, Entry, Error, Exported, Root, ScratchLimits, copies::Copied};
 
 /// The port that a cell sees as its index's. Its network namespace is its own, so nothing else can be there.
 const PORT: u16 = 3141;
@@ -211,6 +210,11 @@ impl World {
     /// Where the commands see their temporary folder.
     pub fn temporary(&self) -> &Path {
         &self.temporary
+    }
+
+    /// True when every world sees its tree at this path: what files of a layer say of their own place holds.
+    pub fn keeps_paths(&self) -> bool {
+        self.copied.is_none()
     }
 
     /// The port of [`crate::Network::Port`].
