@@ -54,8 +54,17 @@ async fn rest(paths: &Paths) -> Vec<Check> {
     let usable: Vec<PathBuf> =
         found.iter().filter_map(|found| Some(found.interpreter.as_ref().ok()?.executable.clone())).collect();
     checks.push(if usable.is_empty() {
-        let remedy = "apt-get install python3 python3-dev  # or name one with --interpreter PATH".to_owned();
-        line("interpreters", CheckStatus::Refused, "no usable Python was found".to_owned(), Some(remedy))
+        let remedy = if cfg!(target_os = "linux") {
+            "apt-get install python3 python3-dev  # or name one with --interpreter PATH"
+        } else {
+            "install one of python.org's, and have it registered or on PATH"
+        };
+        line(
+            "interpreters",
+            CheckStatus::Refused,
+            "no usable Python was found".to_owned(),
+            Some(remedy.into()),
+        )
     } else {
         let detail =
             format!("{} usable of {} found; `wheeltapper env list` lists them", usable.len(), found.len());
@@ -99,7 +108,9 @@ async fn rest(paths: &Paths) -> Vec<Check> {
         }
         Err(error) => line("store", CheckStatus::Refused, error.to_string(), error.hint()),
     });
-    for (tool, purpose) in [("gcc", "compiles C extensions"), ("git", "is called by some builds and tests")] {
+    // Elsewhere compilers are no programs of PATH; builds find them by other ways.
+    let tools = [("gcc", "compiles C extensions"), ("git", "is called by some builds and tests")];
+    for (tool, purpose) in tools.into_iter().filter(|_| cfg!(target_os = "linux")) {
         let here = std::env::var_os("PATH")
             .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()));
         checks.push(if here {

@@ -22,7 +22,7 @@ struct Windows {
 }
 
 impl Windows {
-    /// What it is started with is kept beside the built tests, wine's own drive too: both take their time to make.
+    /// What it is started with is kept beside the built tests.
     fn new() -> Result<Windows, String> {
         let why = || format!("no program for Windows was built: {PROGRAM} is not set");
         let program = PathBuf::from(std::env::var_os(PROGRAM).ok_or_else(why)?);
@@ -36,7 +36,8 @@ impl Windows {
         let mut command = Command::new("wine");
         command.arg(&self.program).args(["--data", "data"]).args(arguments).current_dir(&self.folder);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", &self.folder).env("WINEPREFIX", self.folder.join("prefix"));
+        command.env("HOME", &self.folder);
+        command.envs(std::env::var_os("WINEPREFIX").map(|drive| ("WINEPREFIX", drive)));
         command.env("WINEDEBUG", "-all").env("WINEDLLOVERRIDES", "mscoree=;mshtml=");
         if let Some(python) = &self.python {
             command.env("WINEPATH", python);

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, ExitCode},
     time::Instant,
 };
@@ -12,7 +12,7 @@ use crate::{
     counts::{self, Counts},
     needs,
     skips::{self, Expected, Skip},
-    wine::{self, Wine},
+    wine::Wine,
 };
 
 /// What was asked for.
@@ -88,7 +88,7 @@ pub fn run(options: &Options) -> ExitCode {
         checks(&mut tally);
     }
     let windows = windows(&mut tally, options);
-    tests(&mut tally, options, windows.as_deref());
+    tests(&mut tally, options, windows.as_ref());
     summary(&tally, &missing, &expected, options.strict, started)
 }
 
@@ -128,8 +128,8 @@ fn licences(tally: &mut Tally) {
     }
 }
 
-/// The sandbox's tests of Windows, and the program for it, which other tests start: where it is.
-fn windows(tally: &mut Tally, options: &Options) -> Option<PathBuf> {
+/// The sandbox's tests of Windows, and the program for it, which other tests start.
+fn windows(tally: &mut Tally, options: &Options) -> Option<Wine> {
     let wanted = |filter: &String| "windows under wine".contains(filter.as_str());
     if !options.filters.is_empty() && !options.filters.iter().any(wanted) {
         return None;
@@ -145,12 +145,12 @@ fn windows(tally: &mut Tally, options: &Options) -> Option<PathBuf> {
     tally.count("the sandbox of Windows under wine", &ended, counts::libtest);
     let built = command::run(&mut wine.program()).success;
     tally.checks.push(("the program for Windows is built".to_owned(), built));
-    built.then(|| wine.program_path())
+    built.then_some(wine)
 }
 
-/// All tests, through nextest where it is installed, and the examples in the documentation. `windows` is the program for that
+/// All tests, through nextest where it is installed, and the examples in the documentation. `windows` has the program for that
 /// system, where it was built.
-fn tests(tally: &mut Tally, options: &Options, windows: Option<&Path>) {
+fn tests(tally: &mut Tally, options: &Options, windows: Option<&Wine>) {
     let skipped = std::env::temp_dir().join(format!("wheeltapper-skips-{}", std::process::id()));
     let _ = fs::remove_file(&skipped);
     let nextest = works("cargo", &["nextest", "--version"]);
@@ -161,8 +161,8 @@ fn tests(tally: &mut Tally, options: &Options, windows: Option<&Path>) {
     if !nextest && !options.filters.is_empty() {
         main.arg("--");
     }
-    if let Some(program) = windows {
-        main.env(wine::PROGRAM, program);
+    if let Some(wine) = windows {
+        wine.tell(&mut main);
     }
     let read = if nextest { counts::nextest } else { counts::libtest };
     let ended = command::run(main.args(&options.filters).env(skips::VARIABLE, &skipped));

@@ -1,7 +1,11 @@
 //! The program for Windows, built here and run by wine: the sandbox's own tests of that system, and the program itself for the
 //! tests that start it. Where something for it is missing, that is a skip with its reason.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use crate::{
     command::{cargo, on_path, works},
@@ -11,7 +15,14 @@ use crate::{
 const TARGET: &str = "x86_64-pc-windows-gnu";
 const LINKER: &str = "x86_64-w64-mingw32-gcc";
 /// The variable that tells tests where the program for Windows is.
-pub const PROGRAM: &str = "WHEELTAPPER_WINDOWS_PROGRAM";
+const PROGRAM: &str = "WHEELTAPPER_WINDOWS_PROGRAM";
+/// A library of Windows that wine has from its ninth version on, and that every Rust program wants for its one function.
+const RANDOM: &str = "bcryptprimitives.dll";
+const RANDOM_SOURCE: &str = "\
+#include <windows.h>
+#include <ntsecapi.h>
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) { return RtlGenRandom(data, (ULONG)size); }
+";
 
 /// What builds and runs programs of Windows here.
 pub struct Wine {
@@ -40,7 +51,42 @@ impl Wine {
         }
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| crate::workspace().join("target"), PathBuf::from);
-        Ok(Wine { library, folder: target.join("wine") })
+        let wine = Wine { library, folder: target.join("wine") };
+        wine.prepare()?;
+        Ok(wine)
+    }
+
+    /// Makes wine's drive, with what an older wine lacks on it.
+    fn prepare(&self) -> Result<(), String> {
+        fs::create_dir_all(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))?;
+        let mut boot = Command::new("wine");
+        boot.args(["wineboot", "--init"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if !self.settings(&mut boot).status().is_ok_and(|status| status.success()) {
+            return Err("wine does not start here".to_owned());
+        }
+        let library = self.prefix().join("drive_c/windows/system32").join(RANDOM);
+        if library.exists() {
+            return Ok(());
+        }
+        let source = self.folder.join("random.c");
+        let written = fs::write(&source, RANDOM_SOURCE);
+        let mut link = Command::new(LINKER);
+        link.arg("-shared").arg(&source).arg("-ladvapi32").arg("-o").arg(&library);
+        match written.and_then(|()| link.status()) {
+            Ok(status) if status.success() => Ok(()),
+            _ => Err(format!("{RANDOM}, which this wine lacks, cannot be made")),
+        }
+    }
+
+    /// Wine's drive.
+    fn prefix(&self) -> PathBuf {
+        self.folder.join("prefix")
+    }
+
+    /// How wine is started: no window, no dialogue, no word of what itself lacks.
+    fn settings<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env("WINEPREFIX", self.prefix()).env("WINEDEBUG", "-all").env_remove("DISPLAY");
+        command.env("WINEDLLOVERRIDES", "mscoree=;mshtml=")
     }
 
     /// Runs the sandbox's tests of Windows, one by one: they fill memory and process tables.
@@ -58,9 +104,10 @@ impl Wine {
         command
     }
 
-    /// Where the built program is.
-    pub fn program_path(&self) -> PathBuf {
-        self.folder.join(TARGET).join("debug").join("wheeltapper.exe")
+    /// Tells the tests that this command runs where the built program and wine's drive are.
+    pub fn tell(&self, tests: &mut Command) {
+        let program: &Path = &self.folder.join(TARGET).join("debug").join("wheeltapper.exe");
+        tests.env(PROGRAM, program).env("WINEPREFIX", self.prefix());
     }
 
     fn cargo(&self, subcommand: &str) -> Command {
@@ -78,14 +125,7 @@ impl Wine {
         }
         let variable =
             |name: &str| format!("CARGO_TARGET_{}_{name}", TARGET.replace('-', "_").to_uppercase());
-        command
-            .env(variable("LINKER"), LINKER)
-            .env(variable("RUNNER"), "wine")
-            .env("WINEPREFIX", self.folder.join("prefix"))
-            // No window, no dialogue, no word of what wine itself lacks.
-            .env("WINEDEBUG", "-all")
-            .env("WINEDLLOVERRIDES", "mscoree=;mshtml=")
-            .env_remove("DISPLAY");
+        self.settings(command.env(variable("LINKER"), LINKER).env(variable("RUNNER"), "wine"));
         command
     }
 }
