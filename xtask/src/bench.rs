@@ -247,15 +247,7 @@ impl Bench {
         let mut list = Command::new(&wheeltapper);
         let table = output(list.arg("--data").arg(folder.join("data")).args(["env", "list"]))?;
         // The newest Python that can be used without further words.
-        let environment = table
-            .lines()
-            .filter(|line| line.ends_with(" yes"))
-            .filter_map(|line| {
-                let words: Vec<&str> = line.split_whitespace().collect();
-                Some(((*words.first()?).to_owned(), (*words.get(2)?).to_owned(), (*words.get(4)?).into()))
-            })
-            .next_back()
-            .ok_or("no supported Python was found")?;
+        let environment = usable(&table).pop().ok_or("no supported Python was found")?;
         let mut bench = Bench { folder, wheeltapper, uv: PathBuf::new(), environment };
         println!("setting up");
         bench.farm(&["six", "--no-tests"], 1)?;
@@ -273,6 +265,16 @@ impl Bench {
             .find(|path| path.is_file());
         found.or_else(|| crate::command::on_path("uv").then(|| "uv".into())).ok_or("no uv was found".into())
     }
+}
+
+/// The environments of `env list` that can be used without further words, oldest Python first: name, version, path.
+pub fn usable(table: &str) -> Vec<(String, String, PathBuf)> {
+    let rows = table.lines().filter(|line| line.ends_with(" yes"));
+    let row = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        Some(((*words.first()?).to_owned(), (*words.get(2)?).to_owned(), (*words.get(4)?).into()))
+    };
+    rows.filter_map(row).collect()
 }
 
 /// The name of a path's file.
