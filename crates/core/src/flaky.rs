@@ -72,12 +72,7 @@ mod tests {
 
     fn counts(ran: u64, failing: &[&str]) -> TestCounts {
         let failed = failing.len() as u64;
-        let failing = failing.iter().map(|id| FailingTest {
-            id: (*id).to_owned(),
-            message: String::new(),
-            seconds: None,
-            flaky: None,
-        });
+        let failing = failing.iter().map(|id| FailingTest { id: (*id).to_owned(), ..FailingTest::default() });
         TestCounts { passed: ran - failed, failed, failing: failing.collect(), ..TestCounts::default() }
     }
 

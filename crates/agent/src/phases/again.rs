@@ -51,7 +51,7 @@ pub(crate) fn run_again(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(),
         }
         tried.push(variation);
         let until = cell.job.release.day_of_upload();
-        let different = match (variation, until) {
+        let different = match (variation, until.clone()) {
             (Variation::Dated, Some(until)) => dated(until, &[Purpose::Test]),
             (Variation::DatedRuntime, Some(until)) => dated(until, &[Purpose::Runtime, Purpose::Test]),
             (Variation::Requirement, _) => match missing_requirement(cell) {
@@ -86,6 +86,16 @@ pub(crate) fn run_again(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(),
             continue;
         }
         attempt(cell, first, &world, variation, changed)?;
+        let nothing_ran = cell.evidence.attempts.last().is_some_and(|attempt| attempt.tests.ran() == 0);
+        if variation == Variation::DatedRuntime && nothing_ran {
+            // The test tools of that day may not run on this Python; what the release stands on may.
+            let of_runtime = until.map(|until| self::dated(until, &[Purpose::Runtime])).unwrap_or_default();
+            if let Some((world, changed)) = self::world(cell, first, of_runtime)?
+                && !changed.is_empty()
+            {
+                attempt(cell, first, &world, variation, changed)?;
+            }
+        }
         let cured = || {
             let tests = cell.evidence.tests.as_ref()?;
             cell.evidence.attempts.last().filter(|attempt| cures(tests, attempt))

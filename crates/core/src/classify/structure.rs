@@ -7,7 +7,7 @@ use crate::{
     phase::{Limit, Phase, PhaseReport},
 };
 
-/// So many tests that passed before the time was over show that the suite was not stuck.
+/// So many tests that passed before a limit was hit show that the suite is neither stuck nor takes all there is.
 const MANY_PASSED: u64 = 20;
 
 /// What a phase's report says by itself.
@@ -47,6 +47,7 @@ fn survived(evidence: &Evidence, report: &PhaseReport, refused: &[&str]) -> Opti
 
 fn by_limit(evidence: &Evidence, phase: Phase, report: &PhaseReport, excerpt: &Excerpt<'_>) -> Option<Found> {
     let limit = report.limit?;
+    let passed = evidence.tests.as_ref().map_or(0, |tests| tests.passed);
     let mut blame = Blame::Package;
     match limit {
         Limit::Processes if phase == Phase::Test => {
@@ -56,14 +57,12 @@ fn by_limit(evidence: &Evidence, phase: Phase, report: &PhaseReport, excerpt: &E
             }
         }
         // A suite of which a few tests want more than a cell has is not one that takes all there is.
-        Limit::Memory if phase == Phase::Test => {
-            if let Some(survived) = survived(evidence, report, REFUSED_MEMORY) {
-                if survived.of_it * 3 < survived.failing {
-                    return None;
-                }
-                blame = Blame::Platform;
-            }
-        }
+        Limit::Memory if phase == Phase::Test => match survived(evidence, report, REFUSED_MEMORY) {
+            Some(survived) if survived.of_it * 3 < survived.failing => return None,
+            Some(_) => blame = Blame::Platform,
+            None if passed >= MANY_PASSED => blame = Blame::Platform,
+            None => {}
+        },
         // Compiling takes what it takes; how much a cell has of it is ours.
         Limit::Memory if phase == Phase::Build => {
             let killed = |line: &str| KILLED_COMPILER.iter().any(|text| line.contains(text));
@@ -73,8 +72,8 @@ fn by_limit(evidence: &Evidence, phase: Phase, report: &PhaseReport, excerpt: &E
         }
         // Tests that passed one after the other until their time was over were not given enough of it.
         Limit::Time if phase == Phase::Test => {
-            let tests = evidence.tests.as_ref();
-            if tests.is_some_and(|tests| tests.passed >= MANY_PASSED && tests.failing.is_empty()) {
+            let none_failed = evidence.tests.as_ref().is_some_and(|tests| tests.failing.is_empty());
+            if passed >= MANY_PASSED && none_failed {
                 blame = Blame::Platform;
             }
         }

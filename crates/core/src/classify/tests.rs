@@ -1,6 +1,7 @@
 //! Verdicts over made evidence: what no corpus of logs can show.
 
 use super::*;
+use crate::evidence::ImportResult;
 
 #[test]
 fn every_cause_can_be_reached() {
@@ -178,4 +179,63 @@ fn no_log_makes_a_failure_pass_or_the_judge_fall() {
             assert!(cause.detail.len() < 10_000);
         }
     }
+}
+
+#[test]
+fn a_limit_is_ours_where_the_suite_got_far() {
+    let blamed = |extra: serde_json::Value, passed: u64, messages: &[&str]| {
+        let failing: Vec<_> = messages
+            .iter()
+            .map(|message| serde_json::json!({"id": "t", "message": message, "seconds": null, "flaky": null}))
+            .collect();
+        let mut tests = serde_json::to_value(crate::tests_report::TestCounts::default()).unwrap();
+        (tests["passed"], tests["failed"]) = (passed.into(), failing.len().into());
+        tests["failing"] = failing.into();
+        let evidence = evidence(Phase::Test, report(extra), tests);
+        let cause = classify(&evidence, &std::collections::BTreeMap::<Phase, String>::new()).cause.unwrap();
+        (cause.id, cause.blame)
+    };
+    let memory = serde_json::json!({"limit": "memory", "signal": 9});
+    assert_eq!(blamed(memory.clone(), 0, &[]), (CauseId::OutOfMemory, Blame::Package));
+    assert_eq!(blamed(memory, 300, &["assert 1 == 2"]), (CauseId::OutOfMemory, Blame::Platform));
+    let survived = serde_json::json!({"limit": "memory", "exit": 1});
+    assert_eq!(blamed(survived.clone(), 5, &["MemoryError: x"]), (CauseId::OutOfMemory, Blame::Platform));
+    assert_eq!(blamed(survived, 5, &["assert 1 == 2"]), (CauseId::TestFailures, Blame::Package));
+    let time = serde_json::json!({"limit": "time", "signal": 9});
+    assert_eq!(blamed(time.clone(), 300, &[]), (CauseId::Timeout, Blame::Platform));
+    assert_eq!(blamed(time, 300, &["assert 1 == 2"]), (CauseId::Timeout, Blame::Package));
+}
+
+#[test]
+fn what_tests_miss_is_told_by_who_asks_for_it() {
+    let judged = |modules: &[&str], message: &str, raised_in: Option<&str>| {
+        let mut tests = serde_json::to_value(crate::tests_report::TestCounts::default()).unwrap();
+        tests["errors"] = 1.into();
+        tests["failing"] = serde_json::json!([{"id": "t", "message": message, "seconds": null, "flaky": null, "raised_in": raised_in}]);
+        let mut evidence = evidence(Phase::Test, report(serde_json::json!({"exit": 1})), tests);
+        let import = |module: &&str| ImportResult {
+            module: (*module).to_owned(),
+            status: Status::Passed,
+            decides: true,
+        };
+        evidence.imports = modules.iter().map(import).collect();
+        let cause = classify(&evidence, &std::collections::BTreeMap::<Phase, String>::new()).cause.unwrap();
+        (cause.id, cause.blame)
+    };
+    let gone = "ModuleNotFoundError: No module named 'imp'";
+    let beside = Some("../env/lib/python3.13/site-packages/yaml/a.py");
+    assert_eq!(
+        judged(&["thing"], gone, Some("tests/test_a.py")),
+        (CauseId::RemovedStdlibModule, Blame::Package)
+    );
+    assert_eq!(judged(&["thing"], gone, beside), (CauseId::RemovedStdlibModule, Blame::Dependency));
+    let unknown = "ModuleNotFoundError: No module named 'unheard_of'";
+    assert_eq!(judged(&["thing"], unknown, beside), (CauseId::MissingTestDependency, Blame::Package));
+    let shared = "ModuleNotFoundError: No module named 'space.test.utils'";
+    assert_eq!(judged(&["space.part"], shared, None).0, CauseId::MissingTestDependency);
+    assert_eq!(judged(&["space"], shared, None).0, CauseId::MissingOwnModule);
+    let program = "FileNotFoundError: [Errno 2] No such file or directory: 'git'";
+    assert_eq!(judged(&["thing"], program, None), (CauseId::MissingTool, Blame::Platform));
+    let file = "FileNotFoundError: [Errno 2] No such file or directory: 'tests/a.json'";
+    assert_eq!(judged(&["thing"], file, None), (CauseId::MissingTestData, Blame::Package));
 }

@@ -113,6 +113,10 @@ impl Case<'_> {
                 .why
                 .push("the folders that hold tests, since none of the configured testpaths is there".into());
         }
+        if bare && self.takes_every_file() {
+            arguments = roots.clone();
+            draft.why.push("the files that hold tests, since pytest would load every other, too".into());
+        }
         if !bare {
             arguments = roots;
             let seen = self
@@ -139,6 +143,14 @@ impl Case<'_> {
         self.as_written(&mut draft);
         self.keep_installed_copy(&mut draft);
         draft
+    }
+
+    /// True when the configuration takes any file for one of tests and names no testpaths: `setup.py` and the documentation's
+    /// configuration would be loaded.
+    fn takes_every_file(&self) -> bool {
+        self.config.as_ref().is_some_and(|config| {
+            config.testpaths.is_empty() && config.python_files.iter().any(|pattern| pattern == "*.py")
+        })
     }
 
     /// True when the configuration names testpaths and none of them is in the tree: pytest would look everywhere.

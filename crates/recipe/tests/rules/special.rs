@@ -56,6 +56,6 @@ fn tests_beside_what_they_test_are_found_where_every_file_may_hold_them() {
     let plans = release(&[("p/__init__.py", ""), config, module, other])
         .installed(&["p/__init__.py", "p/ip.py", "p/odd.py"])
         .plans();
-    assert_eq!((plans.expected_tests, plans.plans[0].command.join(" ")), (1, "pytest".to_owned()));
+    assert_eq!((plans.expected_tests, plans.plans[0].command.join(" ")), (1, "pytest p/ip.py".to_owned()));
     assert_eq!(release(&[("p/__init__.py", ""), module]).plans().expected_tests, 0);
 }
