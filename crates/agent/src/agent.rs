@@ -18,6 +18,7 @@ use crate::{
     layers::Layers,
     layout::Layout,
     phases,
+    places::as_in_a_cell,
     resolve::Resolver,
     skeleton,
     source::Source,
@@ -313,7 +314,7 @@ impl Agent {
         if let Some(error) = &execution.start_error {
             return Err(Error::Installer(format!("`{}` could not be started: {error}", call.shown)));
         }
-        let words = std::fs::read(log.path()).map_err(Error::file(log.path()))?;
+        let words = as_in_a_cell(std::fs::read(log.path()).map_err(Error::file(log.path()))?, world.root());
         Ok((String::from_utf8_lossy(&words).into_owned(), execution))
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     error::Error,
     installer::Call,
     job::{Job, Purpose, Report},
+    places::as_in_a_cell,
     prepare::Prepared,
     resolve::{LockedWheel, Question, named_in},
     source::Source,
@@ -261,7 +262,7 @@ impl<'a> Cell<'a> {
             log: log.clone(),
         };
         let execution = self.agent.execute(world, &command, self.company, &self.agent.index)?;
-        let output = std::fs::read(&log).map_err(Error::file(&log))?;
+        let output = as_in_a_cell(std::fs::read(&log).map_err(Error::file(&log))?, world.root());
         if let Some(shown) = &step.shown {
             self.note(step.phase, &format!("$ {shown}"));
         }

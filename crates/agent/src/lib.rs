@@ -18,6 +18,7 @@ mod job;
 mod layers;
 mod layout;
 mod phases;
+mod places;
 mod platform;
 mod prepare;
 pub mod recipe;

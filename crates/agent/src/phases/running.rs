@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     events::{Events, read_events},
     layout::Layout,
+    places::as_in_a_cell,
     source::Source,
 };
 
@@ -29,6 +30,7 @@ pub(crate) fn run_once(
     let key = Sha256::of_parts([folder.as_str(), &before.to_string()]).hex()[..32].to_owned();
     let execution = run_plan(cell, world, source, plan, &key)?;
     let text = world.read(Path::new("report/tests.jsonl"), LARGEST_REPORT).unwrap_or_default();
+    let text = as_in_a_cell(text, world.root());
     let log = log_from(cell, before);
     let mut events = read_events(&text, &key, &log, plan.runner);
     events.complete(&log, plan, execution.exit.success() && execution.limit.is_none());

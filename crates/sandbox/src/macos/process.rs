@@ -221,10 +221,10 @@ fn figures(pid: i32) -> Option<(Duration, u64)> {
 }
 
 /// Time in the units of the machine's clock, which are nanoseconds on Intel machines only.
+#[allow(deprecated, reason = "the crate that is to replace this is not needed for one number")]
 fn of_ticks(ticks: u64) -> Duration {
     let mut base = libc::mach_timebase_info { numer: 1, denom: 1 };
     // SAFETY: one structure is written.
-    #[allow(deprecated, reason = "the crate that is to replace it is not needed for one number")]
     let known = unsafe { libc::mach_timebase_info(&raw mut base) } == 0 && base.denom != 0;
     let (numer, denom) = if known { (u64::from(base.numer), u64::from(base.denom)) } else { (1, 1) };
     Duration::from_nanos(ticks.saturating_mul(numer) / denom)
