@@ -115,11 +115,11 @@ fn wanted(evidence: &Evidence, tests: &TestCounts) -> Vec<Variation> {
     let mut wanted = vec![Variation::Same];
     let again = evidence.attempts.iter().find(|attempt| attempt.variation == Variation::Same);
     let Some(again) = again else { return wanted };
+    // What fails only beside the others depends on them, on their order or on the load.
+    let alone =
+        is_few(tests) && evidence.test_plan.as_ref().is_some_and(|plan| plan.runner == Runner::Pytest);
     if again.status == Status::Passed {
-        // What fails only beside the others depends on them, on their order or on the load.
-        if evidence.test_plan.as_ref().is_some_and(|plan| plan.runner == Runner::Pytest) {
-            wanted.push(Variation::Alone);
-        }
+        wanted.extend(alone.then_some(Variation::Alone));
         return wanted;
     }
     if mostly(tests, |message| missing_module(message).is_some()) {
@@ -127,6 +127,10 @@ fn wanted(evidence: &Evidence, tests: &TestCounts) -> Vec<Variation> {
         return wanted;
     }
     if mostly(tests, says_its_cause) {
+        return wanted;
+    }
+    wanted.extend(alone.then_some(Variation::Alone));
+    if has_passed(evidence, Variation::Alone) {
         return wanted;
     }
     if tests.failing.iter().any(|test| of_test_tools(&test.message)) {
@@ -138,6 +142,17 @@ fn wanted(evidence: &Evidence, tests: &TestCounts) -> Vec<Variation> {
         wanted.push(Variation::Dated);
     }
     wanted
+}
+
+/// True where the failing tests are few enough to be named one by one, and others are there that they may depend on.
+fn is_few(tests: &TestCounts) -> bool {
+    let failing = tests.failing.len() as u64;
+    failing <= 100 && failing * 2 <= tests.ran()
+}
+
+fn has_passed(evidence: &Evidence, variation: Variation) -> bool {
+    let passed = |attempt: &TestAttempt| attempt.variation == variation && attempt.status == Status::Passed;
+    evidence.attempts.iter().any(passed)
 }
 
 fn mostly(tests: &TestCounts, is: impl Fn(&str) -> bool) -> bool {
@@ -282,16 +297,19 @@ pub fn sharpened(evidence: &Evidence, mut cause: Cause) -> Cause {
         (cause.blame, cause.dependency) = (Blame::Dependency, dependency.or(cause.dependency));
         cause.confidence = Confidence::High;
     }
-    let passed = |wanted| {
-        evidence
-            .attempts
-            .iter()
-            .any(|attempt| attempt.variation == wanted && attempt.status == Status::Passed)
-    };
-    if cause.phase == Phase::Test && passed(Variation::Same) {
-        let alone = if passed(Variation::Alone) { "; so it does alone" } else { "" };
+    if cause.phase != Phase::Test {
+        return cause;
+    }
+    let (same, alone) = (has_passed(evidence, Variation::Same), has_passed(evidence, Variation::Alone));
+    if same {
+        let alone = if alone { "; so do the failing tests alone" } else { "" };
         cause.detail = format!("{}; run again on the same inputs it passes{alone}", cause.detail);
         cause.confidence = Confidence::Low;
+    } else if alone {
+        cause.detail = format!(
+            "{}; alone these tests pass: they depend on the tests that run before them, or on their order",
+            cause.detail
+        );
     }
     cause
 }
@@ -384,6 +402,38 @@ mod tests {
         assert!(is_warning("pytest.PytestRemovedIn9Warning: Marks applied to fixtures have no effect"));
         assert!(!is_warning("AssertionError: no Warning: raised"));
         assert!(!is_warning("assert 1 == 2"));
+    }
+
+    #[test]
+    fn what_fails_each_time_and_passes_alone_depends_on_other_tests() {
+        let mut evidence: Evidence = serde_json::from_value(crate::samples::evidence()).unwrap();
+        evidence.phases.insert(Phase::Test, crate::PhaseReport::bare(Status::Failed));
+        evidence.test_plan = Some(crate::samples::plan());
+        let first = counts(8, &[("a", "assert 1 == 2")]);
+        evidence.tests = Some(first.clone());
+        let mut tried = Vec::new();
+        let mut next = |evidence: &Evidence| {
+            let step = next_step(evidence, 1.0, &tried);
+            tried.extend(match step {
+                NextStep::TestAgain(variation) => Some(variation),
+                NextStep::Settled => None,
+            });
+            step
+        };
+        let attempt = |variation, status, tests| TestAttempt {
+            variation,
+            phase: Phase::Test,
+            status,
+            tests,
+            changed: Vec::new(),
+        };
+        assert_eq!(next(&evidence), NextStep::TestAgain(Variation::Same));
+        evidence.attempts.push(attempt(Variation::Same, Status::Failed, first));
+        assert_eq!(next(&evidence), NextStep::TestAgain(Variation::Alone));
+        evidence.attempts.push(attempt(Variation::Alone, Status::Passed, counts(1, &[])));
+        assert_eq!(next(&evidence), NextStep::Settled);
+        let cause = crate::classify::classify(&evidence, &BTreeMap::<Phase, String>::new()).cause.unwrap();
+        assert!(cause.detail.contains("alone these tests pass"), "{}", cause.detail);
     }
 
     #[test]

@@ -19,3 +19,13 @@ pub(crate) fn evidence() -> Value {
         "classifiers": [], "unsupported": null, "untested": null, "farm_error": null,
     })
 }
+
+/// A plan that runs pytest on all there is.
+pub(crate) fn plan() -> crate::TestPlan {
+    serde_json::from_value(json!({
+        "runner": "pytest", "command": ["pytest"], "directory": ".", "working": "source-tree", "environment": {},
+        "requirements": ["pytest"], "extras": [], "source": "sdist", "expected_tests": null, "deselected": [],
+        "why": [],
+    }))
+    .expect("the plan is whole")
+}

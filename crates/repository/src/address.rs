@@ -15,6 +15,9 @@ const MOST_LINKS: usize = 100;
 const OWNER_AND_NAME: &[&str] =
     &["github.com", "bitbucket.org", "codeberg.org", "git.sr.ht", "gitea.com", "notabug.org", "opendev.org"];
 
+/// Hosts that are there whenever there is a network.
+pub(crate) const KNOWN_HOSTS: &[&str] = &["github.com", "gitlab.com", "codeberg.org"];
+
 /// Hosts where a repository lies in groups of any depth, and pages about it behind `/-/`.
 const IN_GROUPS: &[&str] = &["gitlab.com", "salsa.debian.org", "invent.kde.org", "framagit.org"];
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    address::Address,
+    address::{Address, KNOWN_HOSTS},
     error::Error,
     limited::{self, Ended},
     mirrors::Place,
@@ -192,8 +192,11 @@ impl Git {
         }
         let place = address.to_string();
         let pinned = network::pinned(address.host()).map_err(|unreachable| match unreachable {
-            Unreachable::NoSuchHost => {
+            Unreachable::NoSuchHost if network::knows_any(KNOWN_HOSTS) => {
                 Error::Absent { place, reason: "nobody has that host's name".to_owned() }
+            }
+            Unreachable::NoSuchHost => {
+                Error::Lost { place, reason: "no host's name is known here: there is no network".to_owned() }
             }
             Unreachable::LookUp(reason) => Error::Lost { place, reason },
             Unreachable::Private => {

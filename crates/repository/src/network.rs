@@ -42,6 +42,11 @@ pub(crate) fn pinned(host: &str) -> Result<String, Unreachable> {
     Ok(format!("{host}:443:{}", shown.join(",")))
 }
 
+/// True when any of these names is known: where none is, no look-up says anything about another.
+pub(crate) fn knows_any(hosts: &[&str]) -> bool {
+    hosts.iter().any(|host| (*host, 443).to_socket_addrs().is_ok_and(|mut found| found.next().is_some()))
+}
+
 fn is_public(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(*address),

@@ -166,6 +166,17 @@ def pytest_collection_finish():
         flags.FLAGS.mark_as_parsed()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    # What the command names is collected all the same: a test that is named beside a folder does not run alone.
+    alone = os.environ.get("WHEELTAPPER_ALONE")
+    if alone:
+        wanted = set(alone.split("\n"))
+        others = [item for item in items if item.nodeid not in wanted]
+        items[:] = [item for item in items if item.nodeid in wanted]
+        config.hook.pytest_deselected(items=others)
+
+
 def pytest_configure(config):
     # Workers of xdist send their reports to the controller.
     if KEY and not hasattr(config, "workerinput") and not hasattr(config, "slaveinput"):

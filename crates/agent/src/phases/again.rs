@@ -175,7 +175,8 @@ fn varied(cell: &Cell<'_>, plan: &TestPlan, variation: Variation) -> TestPlan {
         }
         Variation::Alone if plan.runner == Runner::Pytest => {
             let failing = cell.evidence.tests.iter().flat_map(|tests| &tests.failing);
-            plan.command.extend(failing.map(|test| test.id.clone()));
+            let ids: Vec<&str> = failing.map(|test| test.id.as_str()).collect();
+            plan.environment.insert("WHEELTAPPER_ALONE".to_owned(), ids.join("\n"));
         }
         Variation::Same
         | Variation::Dated

@@ -105,9 +105,11 @@ pub fn recipe_text(view: &RecipeView, width: usize, colour: bool) -> String {
     };
     page.faint(&format!("sources {}; {installs}", view.sources));
     if let Some(repository) = &view.repository {
-        page.faint(&format!("tests of the repository: {}", repository.told()));
-        for note in &repository.notes {
-            page.faint(&format!("  {note}"));
+        let told = format!("tests of the repository: {}", repository.told());
+        for text in std::iter::once(&told).chain(&repository.notes) {
+            for line in wrap(&one_line(text, 1000), page.width) {
+                page.faint(&line);
+            }
         }
     }
     page.line("");
