@@ -50,7 +50,8 @@ pub(crate) fn absent(reader: &Reader, survey: &Survey, about: &About) -> Vec<Abs
         let one = || Absent { path: path.clone(), needed_by: file.path.clone(), line, what };
         found.entry(path.clone()).or_insert_with(one);
     };
-    let suite = Suite { reader, survey, about };
+    let fixtures = survey.all().flat_map(|file| &file.facts.fixtures).map(String::as_str).collect();
+    let suite = Suite { reader, about, fixtures };
     // Inside a package a module may be one that is compiled, or generated, when it is built.
     for file in survey.tests.iter().filter(|file| !file.in_package) {
         for (dots, import) in &file.facts.relatives {
@@ -77,8 +78,9 @@ pub(crate) fn absent(reader: &Reader, survey: &Survey, about: &About) -> Vec<Abs
 
 struct Suite<'a> {
     reader: &'a Reader<'a>,
-    survey: &'a Survey,
     about: &'a About<'a>,
+    /// All that the suite defines.
+    fixtures: BTreeSet<&'a str>,
 }
 
 impl Suite<'_> {
@@ -161,7 +163,7 @@ impl Suite<'_> {
             BUILT_IN.contains(&name)
                 || imported.contains(name)
                 || plugin(Implies::Fixture, name).is_some()
-                || self.survey.all().any(|file| file.facts.fixtures.contains(name))
+                || self.fixtures.contains(name)
         };
         let fixture = file.facts.parameters.iter().find(|name| !defined(name))?;
         let beside = parent(&file.path);

@@ -207,14 +207,16 @@ impl Survey {
         }
         candidates.sort_unstable();
         let mut bytes = 0;
-        for (position, (_, path, size)) in candidates.into_iter().enumerate() {
-            bytes += size.min(crate::tree::PYTHON_LIMIT);
-            if position >= MOST_PARSED || bytes > MOST_BYTES {
-                survey.cut = true;
-                break;
-            }
-            let Some((source, whole)) = reader.python(path) else { continue };
-            let facts = Facts::of(&source, whole);
+        let fits = |(_, _, size): &&(u8, &str, u64)| {
+            bytes += size.min(&crate::tree::PYTHON_LIMIT);
+            bytes <= MOST_BYTES
+        };
+        let parsed: Vec<&str> =
+            candidates.iter().take(MOST_PARSED).take_while(fits).map(|(_, path, _)| *path).collect();
+        survey.cut = parsed.len() < candidates.len();
+        let facts = reader.each_python(&parsed, Facts::of);
+        for (path, facts) in parsed.into_iter().zip(facts) {
+            let Some(facts) = facts else { continue };
             survey.as_text += u32::from(!facts.parsed);
             survey.place(reader, path, facts, &installed, extra_paths, everywhere);
         }

@@ -12,8 +12,8 @@ pub struct TreeFile {
     pub size: u64,
 }
 
-/// An unpacked source distribution (or a checkout), whatever holds it.
-pub trait SourceTree {
+/// An unpacked source distribution (or a checkout), whatever holds it. Several threads may read it at once.
+pub trait SourceTree: Sync {
     /// Every regular file. Order does not matter; hostile paths are skipped by the reader.
     fn files(&self) -> &[TreeFile];
 
@@ -65,6 +65,10 @@ const CONFIGURATION_LIMIT: u64 = 1 << 20;
 
 /// Python files past this size are read as text up to it, never parsed.
 pub(crate) const PYTHON_LIMIT: u64 = 256 << 10;
+
+/// How many files are worth threads of their own, and the most threads.
+const WORTH_THREADS: usize = 200;
+const MOST_THREADS: usize = 4;
 
 /// The most files of a tree that are looked at.
 const MOST_FILES: usize = 200_000;
@@ -133,10 +137,36 @@ impl<'a> Reader<'a> {
 
     /// A Python file's text, cut at [`PYTHON_LIMIT`], and whether it is whole. Not cached.
     pub(crate) fn python(&self, path: &str) -> Option<(String, bool)> {
-        let bytes = self.tree.read(path, PYTHON_LIMIT + 1)?;
-        let whole = bytes.len() as u64 <= PYTHON_LIMIT;
-        Some((decode(bytes), whole))
+        python(self.tree, path)
     }
+
+    /// What is made of the text of each of these Python files, and whether it is whole; in their order, on several threads where
+    /// there are many of them.
+    pub(crate) fn each_python<T: Send>(
+        &self,
+        paths: &[&str],
+        make: impl Fn(&str, bool) -> T + Sync,
+    ) -> Vec<Option<T>> {
+        let tree = self.tree;
+        let made = |path: &&str| python(tree, path).map(|(source, whole)| make(&source, whole));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        if cores == 1 || paths.len() < WORTH_THREADS {
+            return paths.iter().map(made).collect();
+        }
+        std::thread::scope(|scope| {
+            let parts = paths.chunks(paths.len().div_ceil(cores));
+            let threads: Vec<_> =
+                parts.map(|part| scope.spawn(|| part.iter().map(made).collect::<Vec<_>>())).collect();
+            let finished = threads.into_iter().map(|thread| thread.join());
+            finished.flat_map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        })
+    }
+}
+
+fn python(tree: &dyn SourceTree, path: &str) -> Option<(String, bool)> {
+    let bytes = tree.read(path, PYTHON_LIMIT + 1)?;
+    let whole = bytes.len() as u64 <= PYTHON_LIMIT;
+    Some((decode(bytes), whole))
 }
 
 /// A path that cannot escape and that a command line can carry.

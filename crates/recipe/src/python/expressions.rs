@@ -130,8 +130,11 @@ impl<'a> Visitor<'a> for Expressions<'_> {
                 }
                 match (called, first) {
                     ("parametrize", Some(names)) => {
-                        let names = names.split(',').map(|name| name.trim().to_owned());
-                        self.facts.fixtures.extend(names);
+                        for name in names.split(',').map(str::trim) {
+                            if !self.facts.fixtures.contains(name) {
+                                self.facts.fixtures.insert(name.to_owned());
+                            }
+                        }
                     }
                     ("parametrize", None) => {
                         let names = match call.arguments.args.first() {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ruff_python_ast::visitor::{Visitor, walk_expr};
 use ruff_python_ast::{ExceptHandler, Expr, Identifier, Stmt, StmtClassDef, StmtFunctionDef, StmtTry};
 
-use super::{dotted, expressions, guards, line_at, text, with_module};
+use super::{chain, dotted, expressions, guards, line_at, text, with_module};
 
 /// One module-level import that is not guarded by `try`, `if` or a function.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -267,10 +267,7 @@ impl Collector<'_> {
             self.facts.functions += 1;
             self.parameters(function);
         }
-        let managed = function.decorator_list.iter().any(|decorator| {
-            name_of_decorator(&decorator.expression)
-                .is_some_and(|name| name.contains("manager") || name.contains("coroutine"))
-        });
+        let managed = is_decorated(function, &["manager", "coroutine"]);
         if !managed && !function.is_async && yields(&function.body) {
             self.facts.yields += 1;
         }
@@ -278,9 +275,7 @@ impl Collector<'_> {
 
     /// Notes a fixture; true when the function is one.
     fn fixture(&mut self, function: &StmtFunctionDef) -> bool {
-        let is_fixture = function.decorator_list.iter().any(|decorator| {
-            name_of_decorator(&decorator.expression).is_some_and(|name| name.contains("fixture"))
-        });
+        let is_fixture = is_decorated(function, &["fixture"]);
         if is_fixture {
             self.facts.fixtures.insert(function.name.as_str().to_owned());
             for decorator in &function.decorator_list {
@@ -329,19 +324,17 @@ impl Collector<'_> {
     }
 
     fn parameters(&mut self, function: &StmtFunctionDef) {
-        let patched = |decorator: &ruff_python_ast::Decorator| {
-            name_of_decorator(&decorator.expression)
-                .is_some_and(|name| name.contains("patch") || name.contains("given"))
-        };
-        if function.decorator_list.iter().any(patched) {
+        if is_decorated(function, &["patch", "given"]) {
             return;
         }
         // A parameter with a default is no fixture.
         let parameters =
             function.parameters.iter_non_variadic_params().filter(|parameter| parameter.default.is_none());
-        self.facts
-            .parameters
-            .extend(parameters.map(|parameter| parameter.parameter.name.as_str().to_owned()));
+        for name in parameters.map(|parameter| parameter.parameter.name.as_str()) {
+            if !self.facts.parameters.contains(name) {
+                self.facts.parameters.insert(name.to_owned());
+            }
+        }
     }
 }
 
@@ -376,14 +369,23 @@ fn always_runs(decorator: &Expr) -> bool {
         "usefixtures",
         "filterwarnings",
     ];
-    let name = name_of_decorator(decorator).unwrap_or_default();
-    HARMLESS.contains(&name.rsplit('.').next().unwrap_or_default())
+    names_of_decorator(decorator)
+        .and_then(|mut names| names.next())
+        .is_some_and(|name| HARMLESS.contains(&name))
 }
 
-fn name_of_decorator(expr: &Expr) -> Option<String> {
+/// True where the name of a decorator holds one of these words.
+fn is_decorated(function: &StmtFunctionDef, words: &[&str]) -> bool {
+    let holds = |name: &str| words.iter().any(|word| name.contains(word));
+    let decorators = function.decorator_list.iter();
+    let mut names = decorators.filter_map(|decorator| names_of_decorator(&decorator.expression)).flatten();
+    names.any(holds)
+}
+
+fn names_of_decorator(expr: &Expr) -> Option<impl Iterator<Item = &str>> {
     match expr {
-        Expr::Call(call) => dotted(&call.func),
-        other => dotted(other),
+        Expr::Call(call) => chain(&call.func),
+        other => chain(other),
     }
 }
 

@@ -22,6 +22,17 @@ const DEEPEST: usize = 200;
 /// Below this count of bytes that can nest, a source cannot nest dangerously.
 const HARMLESS: usize = 20_000;
 
+/// The bytes that can nest, by their value.
+const NESTS: [bool; 256] = {
+    let (mut table, mut at) = ([false; 256], 0);
+    let nesting = b"([{-+~*/%@&|^<>=.:!";
+    while at < nesting.len() {
+        table[nesting[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 /// Parses a module and hands its statements over. `None` when it does not parse as Python 3, is too large, or
 /// nests deeper than real code does.
 pub(crate) fn with_module<R>(source: &str, use_it: impl FnOnce(&[Stmt]) -> R) -> Option<R> {
@@ -41,8 +52,8 @@ pub(crate) fn with_module<R>(source: &str, use_it: impl FnOnce(&[Stmt]) -> R) ->
 
 /// CPython itself refuses 200 nested brackets; operators are bounded so that the parser's memory is.
 fn is_parsable(source: &str) -> bool {
-    let nesting = |byte: &&u8| b"([{-+~*/%@&|^<>=.:!".contains(byte);
-    if source.bytes().filter(|byte| nesting(&byte)).count() <= HARMLESS {
+    if source.len() <= HARMLESS || source.bytes().filter(|byte| NESTS[usize::from(*byte)]).count() <= HARMLESS
+    {
         return true;
     }
     let mut lexer = lexer::lex(source, Mode::Module);
@@ -106,23 +117,26 @@ pub(crate) fn line_at(source: &str, offset: usize) -> u32 {
 
 /// `a.b.c` of an attribute chain that starts with a name.
 pub(crate) fn dotted(expr: &Expr) -> Option<String> {
-    let mut parts = Vec::new();
-    let mut expr = expr;
-    loop {
-        match expr {
-            Expr::Name(name) => {
-                parts.push(name.id.as_str());
-                break;
-            }
-            Expr::Attribute(attribute) => {
-                parts.push(attribute.attr.as_str());
-                expr = &attribute.value;
-            }
-            _ => return None,
-        }
-    }
+    let mut parts: Vec<&str> = chain(expr)?.collect();
     parts.reverse();
     Some(parts.join("."))
+}
+
+/// The names of an attribute chain that starts with a name, the last first.
+pub(crate) fn chain(expr: &Expr) -> Option<impl Iterator<Item = &str>> {
+    let mut first = expr;
+    while let Expr::Attribute(attribute) = first {
+        first = &attribute.value;
+    }
+    let mut rest = first.is_name_expr().then_some(Some(expr))?;
+    Some(std::iter::from_fn(move || match rest.take()? {
+        Expr::Attribute(attribute) => {
+            rest = Some(&attribute.value);
+            Some(attribute.attr.as_str())
+        }
+        Expr::Name(name) => Some(name.id.as_str()),
+        _ => None,
+    }))
 }
 
 #[cfg(test)]
