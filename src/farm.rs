@@ -191,7 +191,7 @@ impl Farm {
             }
         }
         for prefix in &arguments.python {
-            if !all.iter().any(|one| one.root.is_none() && is_of_version(one, prefix)) {
+            if !all.iter().any(|one| one.is_machines_own() && is_of_version(one, prefix)) {
                 return Err(none(format!("no Python {prefix} was found")));
             }
         }
@@ -199,11 +199,11 @@ impl Farm {
             !arguments.names.is_empty() || !arguments.python.is_empty() || !arguments.interpreter.is_empty();
         let wanted = |environment: &HostEnvironment| {
             if !named {
-                return environment.root.is_none()
+                return environment.is_machines_own()
                     && environment.interpreter.supported_until().is_none_or(|until| until >= today.as_str());
             }
             arguments.names.iter().any(|wanted| wanted == "all" || *wanted == environment.shown.name)
-                || environment.root.is_none()
+                || environment.is_machines_own()
                     && arguments.python.iter().any(|prefix| is_of_version(environment, prefix))
                 || (environment.source == "given" && !arguments.interpreter.is_empty())
         };

@@ -1,6 +1,8 @@
 //! The platforms of this machine: what is defined, what was built of it, and the environments that they make together with
 //! the interpreters of the host.
 
+use std::sync::Arc;
+
 use wheeltapper_agent::{
     HostEnvironment, Installer,
     environment::{Names, Platform, environments},
@@ -53,7 +55,7 @@ impl Platforms {
             let platform = built.platform(lease);
             let definition = self.catalogue.all().iter().find(|definition| definition.name == built.name);
             let installer = definition.and_then(|definition| definition.installer);
-            let inside = environments(&built.found(), &platform, inside, limits, &mut names);
+            let inside = environments(&built.found(lease), &platform, inside, limits, &mut names);
             all.extend(inside.into_iter().map(|environment| with(environment, installer)));
         }
         let host = Platform::of_host();
@@ -67,6 +69,7 @@ impl Platforms {
             }
         }
         all.extend(environments(found, &host, on_host, limits, &mut names));
+        let mut all = with_builders(all);
         // Less than the full sandbox shows cells this machine's own system only. Names stay what they are.
         let complete = matches!(limits.sandbox.as_str(), "full" | "");
         all.retain(|environment| complete || environment.root.is_none());
@@ -99,6 +102,25 @@ impl Platforms {
             now.is_some_and(|definition| definition.digest() != built.definition)
         })
     }
+}
+
+/// All environments, those that cannot start programs with the newest usable one of this machine as what does it for them; or
+/// without them, where there is none.
+fn with_builders(all: Vec<HostEnvironment>) -> Vec<HostEnvironment> {
+    let builds = |environment: &&HostEnvironment| {
+        let python = &environment.interpreter;
+        environment.is_machines_own()
+            && python.implementation == "cpython"
+            && !python.free_threaded
+            && python.minor() >= (3, 8)
+    };
+    let builder = all.iter().filter(builds).max_by_key(|one| one.interpreter.version.clone());
+    let builder = builder.cloned().map(Arc::new);
+    let each = all.into_iter().filter_map(|environment| match environment.interpreter.is_emscripten() {
+        true => Some(environment.with_builder(Arc::clone(builder.as_ref()?))),
+        false => Some(environment),
+    });
+    each.collect()
 }
 
 /// The environment with the installer that its platform's definition names.

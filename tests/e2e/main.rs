@@ -3,6 +3,7 @@
 mod bad_input;
 mod cycles;
 mod elsewhere;
+mod emscripten;
 mod fixtures;
 mod interrupted;
 mod keeping;

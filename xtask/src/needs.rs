@@ -32,6 +32,8 @@ const NEEDS: &[Need] = &[
         why: "images of a registry on the loopback",
         there: || on_path("docker-registry"),
     },
+    Need { package: "nodejs", why: "Python on WebAssembly", there: || on_path("node") },
+    Need { package: "npm", why: "Python on WebAssembly", there: || on_path("npm") },
     Need { package: "chromium", why: "the report, seen in a browser", there: has_browser },
     Need { package: "wine", why: "the program for Windows is started", there: || on_path("wine") },
     Need { package: "wine64", why: "the program for Windows is started", there: has_wine },

@@ -113,7 +113,7 @@ impl Agent {
         let built = match (&source, cell.starts_from_source()) {
             (Some(source), true) => {
                 let built = phases::build::build(cell, source)?;
-                if built.is_none() {
+                if built.is_none() && cell.evidence.unsupported.is_none() {
                     let tried = phases::trials::of_build(cell, source);
                     cell.tried(Phase::Build, tried)?;
                 }

@@ -83,6 +83,8 @@ impl Step<'_> {
 pub(crate) struct Cell<'a> {
     pub agent: &'a Agent,
     pub job: &'a Job,
+    /// The job as the environment sees it that builds, where that is another.
+    builds: Option<Job>,
     pub slot: usize,
     /// The release's version; of a checkout that cannot tell, its wheel's.
     pub version: Version,
@@ -161,6 +163,7 @@ impl<'a> Cell<'a> {
         Ok(Cell {
             agent,
             job,
+            builds: job.of_builder(),
             slot,
             version: job.release.version.clone(),
             evidence,
@@ -314,7 +317,11 @@ impl<'a> Cell<'a> {
         below: &[ProjectName],
         question: &Question,
     ) -> Result<Prepared, Error> {
-        self.agent.prepare(self.job, self.slot, purpose, below, &self.different.asked(purpose, question))
+        let job = match (&self.builds, purpose) {
+            (Some(builds), Purpose::Build) => builds,
+            (_, Purpose::Build | Purpose::Runtime | Purpose::Test) => self.job,
+        };
+        self.agent.prepare(job, self.slot, purpose, below, &self.different.asked(purpose, question))
     }
 
     /// Requirements that cannot be had: the phase fails, or the tests are not run, for what the installer says.

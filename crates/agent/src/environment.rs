@@ -1,6 +1,6 @@
 //! From interpreters to environments: one name each, and a digest of all that defines it.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use wheeltapper_core::{Environment, Sha256, environment::Containment};
 use wheeltapper_sandbox::{Bind, Root};
@@ -28,16 +28,35 @@ pub struct HostEnvironment {
     pub source: &'static str,
     /// The root file system that its cells stand on; without one they stand on the host's own system.
     pub root: Option<Root>,
+    /// The environment of this machine that does what this one's interpreter cannot, which is to start programs: it builds
+    /// wheels, and watches imports.
+    pub builder: Option<Arc<HostEnvironment>>,
 }
 
 impl HostEnvironment {
     /// What of the host its cells must see, read-only: the interpreter's prefix, and what of it lies elsewhere. On a root
     /// file system, nothing.
     pub(crate) fn binds(&self) -> Vec<Bind> {
-        match self.root {
+        let mut binds: Vec<Bind> = match self.root {
             Some(_) => Vec::new(),
             None => interpreter_folders(&self.interpreter).into_iter().map(Bind::same).collect(),
-        }
+        };
+        binds.extend(self.builder.iter().flat_map(|builder| builder.binds()));
+        binds
+    }
+
+    /// True when it is this machine's own system, and nothing that was built beside it.
+    pub fn is_machines_own(&self) -> bool {
+        self.root.is_none() && !self.interpreter.is_emscripten()
+    }
+
+    /// The environment with one of this machine that does what its interpreter cannot.
+    #[must_use]
+    pub fn with_builder(mut self, builder: Arc<HostEnvironment>) -> Self {
+        self.basis = Sha256::of_parts([self.basis.hex().as_str(), &builder.shown.digest.hex()]);
+        self.builder = Some(builder);
+        let installer = self.installer.clone();
+        self.with_installer(installer)
     }
 }
 
@@ -72,7 +91,7 @@ pub fn environments(
 fn machine(platform: &Platform, interpreter: &Interpreter) -> String {
     let (system, machine) = (interpreter.markers.sys_platform(), interpreter.machine.as_str());
     match (&platform.root, system, machine, interpreter.bits) {
-        (Some(_), ..) => String::new(),
+        (Some(_), ..) | (None, "emscripten", ..) => String::new(),
         (None, "darwin", "aarch64", _) | (None, "win32", "aarch64", _) => "-arm64".to_owned(),
         (None, "darwin", machine, _) => format!("-{machine}"),
         (None, _, "x86_64", 64) => String::new(),
@@ -116,7 +135,7 @@ pub(crate) fn named(
     ]);
     let shown = Environment {
         name,
-        os: std::env::consts::OS.to_owned(),
+        os: if interpreter.is_emscripten() { "emscripten" } else { std::env::consts::OS }.to_owned(),
         platform: platform.long.clone(),
         arch: interpreter.machine.clone(),
         libc,
@@ -135,6 +154,7 @@ pub(crate) fn named(
         basis,
         source,
         root: platform.root.clone(),
+        builder: None,
     };
     environment.with_installer(installer)
 }

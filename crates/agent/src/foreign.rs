@@ -100,6 +100,7 @@ impl HostEnvironment {
                 _ => "x86_64".to_owned(),
             },
             libc: (String::new(), String::new()),
+            wasm_abi: None,
             markers: markers.try_into().ok()?,
         };
         let platform = Platform::elsewhere(platform);

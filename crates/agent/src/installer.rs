@@ -151,7 +151,7 @@ impl Agent {
     fn uv_call(&self, world: &World, environment: &HostEnvironment, task: Task<'_>) -> Call {
         let root = world.root();
         // uv compiles by what `py_compile` has since then.
-        let compiles = environment.interpreter.minor() >= (3, 7);
+        let compiles = environment.interpreter.minor() >= (3, 7) && !environment.interpreter.is_emscripten();
         let mut arguments = words(match task {
             Task::Look(_) => &["pip", "list", "--offline"],
             Task::Put { compile: true, .. } if compiles => {

@@ -41,6 +41,9 @@ pub struct Interpreter {
     pub machine: String,
     /// The C library's name and version, empty when unknown.
     pub libc: (String, String),
+    /// The ABI that its wheels are for where it is WebAssembly (PEP 783), as `2026_0`.
+    #[serde(default)]
+    pub wasm_abi: Option<String>,
     /// Values of environment markers (PEP 508).
     pub markers: MarkerEnvironment,
 }
@@ -97,6 +100,7 @@ impl Interpreter {
             |part: usize| self.libc.1.split('.').nth(part).and_then(|text| text.parse().ok()).unwrap_or(0);
         let system = match (self.markers.sys_platform(), self.libc.0.as_str()) {
             ("win32", _) => System::Windows,
+            ("emscripten", _) => self.emscripten(),
             // Darwin counts from 20 where macOS counts from 11.
             ("darwin", _) => System::MacOs(self.darwin().saturating_sub(9)),
             (_, "glibc") => System::Glibc(number(1)),
@@ -111,6 +115,13 @@ impl Interpreter {
             arch,
             system,
         })
+    }
+
+    fn emscripten(&self) -> System {
+        let parts = self.wasm_abi.as_deref().and_then(|abi| abi.split_once('_'));
+        let numbers = parts.and_then(|(year, number)| Some((year.parse().ok()?, number.parse().ok()?)));
+        let (year, number) = numbers.unwrap_or_default();
+        System::Emscripten(year, number)
     }
 
     fn darwin(&self) -> u32 {
@@ -135,6 +146,11 @@ impl Interpreter {
             (3, 15) => Some("2031-10-31"),
             _ => None,
         }
+    }
+
+    /// True for WebAssembly in JavaScript: it cannot start programs, itself included.
+    pub fn is_emscripten(&self) -> bool {
+        self.markers.sys_platform() == "emscripten"
     }
 
     /// Identifies the build: version, compiler, date, and where it lies.
@@ -267,6 +283,14 @@ pub fn is_python_name(path: &Path) -> bool {
 /// # Errors
 /// Why it cannot be used, in words for the user.
 pub fn ask(path: &Path) -> Result<Interpreter, String> {
+    ask_within(path, Duration::from_secs(10))
+}
+
+/// Asks one interpreter what it is, and waits so long for its answer.
+///
+/// # Errors
+/// Why it cannot be used, in words for the user.
+pub fn ask_within(path: &Path, patience: Duration) -> Result<Interpreter, String> {
     if !path.exists() {
         return Err(format!("{} does not exist", path.display()));
     }
@@ -280,7 +304,7 @@ pub fn ask(path: &Path) -> Result<Interpreter, String> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("it cannot be started: {error}"))?;
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + patience;
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
@@ -288,7 +312,7 @@ pub fn ask(path: &Path) -> Result<Interpreter, String> {
             Ok(None) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err("it did not answer within 10 s".to_owned());
+                return Err(format!("it did not answer within {} s", patience.as_secs()));
             }
             Err(error) => return Err(format!("it cannot be waited for: {error}")),
         }

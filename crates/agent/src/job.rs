@@ -29,6 +29,14 @@ pub struct Job {
     pub replay: Option<Arc<Replay>>,
 }
 
+impl Job {
+    /// The same for the environment that builds wheels on behalf of the job's own, where its own cannot.
+    pub(crate) fn of_builder(&self) -> Option<Job> {
+        let environment = Arc::clone(self.environment.builder.as_ref()?);
+        Some(Job { environment, ..self.clone() })
+    }
+}
+
 /// A release, with the files that this environment would use of it.
 #[derive(Debug, Clone)]
 pub struct Release {

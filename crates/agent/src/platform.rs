@@ -83,6 +83,12 @@ impl Platform {
         Platform { short: name.to_owned(), long, digest: contents, root: Some(root) }
     }
 
+    /// An interpreter that brings its own system, in a folder with these contents; the programs that it needs are the host's.
+    pub fn of_folder(name: &str, contents: Sha256) -> Platform {
+        let digest = Sha256::of_parts([contents.hex().as_str(), &Platform::of_host().digest.hex()]);
+        Platform { short: name.to_owned(), long: name.to_owned(), digest, root: None }
+    }
+
     /// A system of which only the name is known.
     pub(crate) fn elsewhere(name: &str) -> Platform {
         let digest = Sha256::of_parts(["elsewhere", name]);

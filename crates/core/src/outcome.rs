@@ -86,7 +86,7 @@ words! {
         TestsDisabled = "tests-disabled",
         /// `Requires-Python` excludes this interpreter.
         RequiresPython = "requires-python",
-        /// Only wheels for other platforms, and no sdist.
+        /// Only wheels for other platforms, and no sdist that could be built for this one.
         NoCompatibleFile = "no-compatible-file",
         /// It failed, and its operating-system classifiers name only other systems.
         OsClassifier = "os-classifier",

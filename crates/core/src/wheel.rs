@@ -1,4 +1,5 @@
-//! Which wheels an interpreter takes: the compatibility tags of PEP 425, PEP 600 (manylinux) and PEP 656 (musllinux).
+//! Which wheels an interpreter takes: the compatibility tags of PEP 425, PEP 600 (manylinux), PEP 656 (musllinux) and PEP 783
+//! (Emscripten).
 
 /// What native code of a wheel stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum System {
     MacOs(u32),
     /// Windows.
     Windows,
+    /// WebAssembly with an ABI of this year and number (PEP 783), in JavaScript.
+    Emscripten(u32, u32),
 }
 
 /// What decides the tags of an interpreter.
@@ -79,6 +82,9 @@ fn platforms(interpreter: &Interpreter<'_>) -> Vec<String> {
             }];
         }
         System::MacOs(version) => return of_macos(version, arch),
+        System::Emscripten(year, number) => {
+            return ["pyemscripten", "pyodide"].map(|kind| format!("{kind}_{year}_{number}_{arch}")).to_vec();
+        }
         System::Glibc(minor) => {
             for older in (5..=minor).rev() {
                 platforms.push(format!("manylinux_2_{older}_{arch}"));
@@ -150,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_and_macos_take_their_own() {
+    fn other_systems_take_their_own() {
         let of = |system, arch| {
             supported_tags(&Interpreter {
                 implementation: "cpython",
@@ -163,6 +169,10 @@ mod tests {
         let windows = of(System::Windows, "x86_64");
         assert!(rank(&windows, "cp313", "cp313", "win_amd64").is_some());
         assert_eq!(rank(&windows, "cp313", "cp313", "manylinux_2_17_x86_64"), None);
+        let wasm = of(System::Emscripten(2026, 0), "wasm32");
+        assert_eq!(rank(&wasm, "cp313", "cp313", "pyemscripten_2026_0_wasm32"), Some(0));
+        assert!(rank(&wasm, "py3", "none", "any").is_some());
+        assert_eq!(rank(&wasm, "cp313", "cp313", "linux_wasm32"), None);
         let apple = of(System::MacOs(15), "aarch64");
         assert!(rank(&apple, "cp313", "cp313", "macosx_11_0_arm64").is_some());
         assert!(rank(&apple, "cp39", "abi3", "macosx_11_0_universal2").is_some());

@@ -9,6 +9,7 @@ use wheeltapper_sandbox::{Host, Root};
 use crate::{
     archive, debian,
     definition::{Definition, Source},
+    emscripten,
     error::Error,
     images::{Building, Built, Images},
     inside::{Runner, ask_all, candidates},
@@ -25,7 +26,8 @@ const NO_COMPILER: &str = "no C compiler: releases with extension modules cannot
 #[derive(Debug)]
 pub struct Unpacked {
     tree: Tree,
-    machine: Machine,
+    /// What its programs are for; none where it is an interpreter on this machine's own system.
+    machine: Option<Machine>,
     /// What its definition led to, where that may be another thing tomorrow.
     pinned: Option<String>,
     since: Instant,
@@ -68,6 +70,11 @@ pub fn unpack(
             pinned = Some(pull.unpack(&mut tree)?);
             tree
         }
+        Source::Emscripten => {
+            let mut tree = Tree::new(&root)?;
+            pinned = Some(emscripten::unpack(&mut tree, &building.folder().join("npm"))?);
+            return Ok(Unpacked { tree, machine: None, pinned, since });
+        }
         Source::Host { .. } => return Err(cannot(definition, "it is this machine itself: nothing is built")),
         Source::Elsewhere { system } => {
             return Err(cannot(
@@ -76,7 +83,7 @@ pub fn unpack(
             ));
         }
     };
-    let machine = look(&tree)?;
+    let machine = Some(look(&tree)?);
     Ok(Unpacked { tree, machine, pinned, since })
 }
 
@@ -116,9 +123,16 @@ pub fn finish(
     unpacked: Unpacked,
 ) -> Result<Built, Error> {
     let Unpacked { tree, machine, pinned, since } = unpacked;
-    let root = Root { path: building.root(), narrow: machine.narrow && cfg!(target_pointer_width = "64") };
-    let runner = Runner { host, root: root.clone(), folder: building.folder().to_path_buf() };
-    let interpreters = ask_all(&runner, &candidates(&tree, &definition.interpreters)?)?;
+    let on_host = machine.is_none();
+    let narrow = machine.is_some_and(|machine| machine.narrow && cfg!(target_pointer_width = "64"));
+    let root = Root { path: building.root(), narrow };
+    let interpreters = match on_host {
+        true => vec![emscripten::ask(&root.path)],
+        false => {
+            let runner = Runner { host, root: root.clone(), folder: building.folder().to_path_buf() };
+            ask_all(&runner, &candidates(&tree, &definition.interpreters)?)?
+        }
+    };
     if !interpreters.iter().any(|inside| inside.answer.is_ok()) {
         let said = interpreters.iter().filter_map(|inside| inside.answer.as_ref().err());
         let said: Vec<&str> = said.map(String::as_str).collect();
@@ -129,7 +143,12 @@ pub fn finish(
         });
     }
     let mut remarks = Vec::new();
-    if ["usr/bin/cc", "usr/bin/gcc", "usr/local/bin/gcc"].iter().all(|path| tree.find_file(path).is_none()) {
+    if on_host {
+        remarks.push(emscripten::NO_COMPILER.to_owned());
+    } else if ["usr/bin/cc", "usr/bin/gcc", "usr/local/bin/gcc"]
+        .iter()
+        .all(|path| tree.find_file(path).is_none())
+    {
         remarks.push(NO_COMPILER.to_owned());
     }
     let os_release = ["etc/os-release", "usr/lib/os-release"].iter().find_map(|path| tree.find_file(path));
@@ -145,6 +164,7 @@ pub fn finish(
         bytes: tree.bytes(),
         os_release: String::from_utf8_lossy(&os_release).into_owned(),
         narrow: root.narrow,
+        on_host,
         interpreters,
         remarks,
     };

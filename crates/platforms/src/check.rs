@@ -7,6 +7,7 @@ use wheeltapper_core::phase::Limit;
 use wheeltapper_sandbox::{Check, CheckStatus, Host, Limits};
 
 use crate::{
+    emscripten,
     error::Error,
     images::{Built, Lease},
     inside::Runner,
@@ -29,6 +30,9 @@ pub fn check(host: &Host, built: &Built, lease: &Lease, runtime: &Path) -> Resul
     let work = Work::open(&runtime.join("work")).map_err(Error::work)?;
     let runner = Runner { host, root: lease.root.clone(), folder: work.to_path_buf() };
     let mut checks = Vec::new();
+    if built.on_host {
+        return Ok(on_host(built, lease));
+    }
     for inside in &built.interpreters {
         let path = inside.path.display().to_string();
         let python = match runner.ask(&path)? {
@@ -66,6 +70,22 @@ pub fn check(host: &Host, built: &Built, lease: &Lease, runtime: &Path) -> Resul
         }
     }
     Ok(checks)
+}
+
+/// An interpreter on this machine's own system, whose limits `doctor` tries.
+fn on_host(built: &Built, lease: &Lease) -> Vec<Check> {
+    let asked = emscripten::ask(&lease.root.path);
+    let (status, detail) = match asked.answer {
+        Ok(python) => {
+            let name = format!("{}-{}", built.name, python.tag());
+            (CheckStatus::Ok, format!("{name} is {} {}", python.implementation, python.version))
+        }
+        Err(why) => (CheckStatus::Refused, why),
+    };
+    vec![
+        line("interpreter", status, detail, None),
+        line("C extension", CheckStatus::Weak, emscripten::NO_COMPILER.to_owned(), None),
+    ]
 }
 
 fn line(name: &'static str, status: CheckStatus, detail: String, remedy: Option<String>) -> Check {

@@ -92,9 +92,11 @@ pub enum Source {
         /// Whether its registry is spoken to without encryption; by default only one on this machine.
         plain_http: Option<bool>,
     },
+    /// CPython on WebAssembly, run by node on this machine.
+    Emscripten,
     /// Another operating system: its cells run on an agent elsewhere.
     Elsewhere {
-        /// `windows`, `macos` or `emscripten`.
+        /// `windows` or `macos`.
         system: String,
     },
 }
@@ -115,6 +117,7 @@ impl fmt::Display for Source {
             Source::Image { image, architecture, plain_http: _ } => {
                 write!(f, "image {image}{}", machine(architecture))
             }
+            Source::Emscripten => f.write_str(EMSCRIPTEN),
             Source::Elsewhere { system } => f.write_str(system),
         }
     }
@@ -161,6 +164,9 @@ impl Architecture {
         self.debian() == native || (self == Architecture::I386 && native == "amd64")
     }
 }
+
+/// The system of WebAssembly.
+const EMSCRIPTEN: &str = "emscripten";
 
 /// Who defined a platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -321,8 +327,10 @@ fn source(written: &Written, place: &Place<'_>) -> Result<Option<Source>, Error>
     } else if written.plain_http.is_some() {
         return Err(place.wrong("plain-http is said of an image's registry only", None));
     }
-    if let Some(system) = &written.system {
-        sources.push(Source::Elsewhere { system: system.clone() });
+    match &written.system {
+        Some(system) if system == EMSCRIPTEN => sources.push(Source::Emscripten),
+        Some(system) => sources.push(Source::Elsewhere { system: system.clone() }),
+        None => {}
     }
     if sources.len() > 1 {
         let message = "it is made of one thing only: interpreter, debian, tarball, image or system";

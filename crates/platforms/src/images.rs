@@ -39,6 +39,9 @@ pub struct Built {
     pub os_release: String,
     /// Its programs have 32 bits.
     pub narrow: bool,
+    /// It is no root file system, but an interpreter that runs on this machine's own system.
+    #[serde(default)]
+    pub on_host: bool,
     /// The interpreters in it.
     pub interpreters: Vec<Inside>,
     /// What is weak, for people.
@@ -57,15 +60,26 @@ pub struct Inside {
 impl Built {
     /// What its environments stand on.
     pub fn platform(&self, lease: &Lease) -> Platform {
-        Platform::of_root(&self.name, &self.os_release, self.contents, lease.root.clone())
+        match self.on_host {
+            true => Platform::of_folder(&self.name, self.contents),
+            false => Platform::of_root(&self.name, &self.os_release, self.contents, lease.root.clone()),
+        }
     }
 
     /// Its interpreters, in the form in which those of the host are found.
-    pub fn found(&self) -> Vec<interpreter::Found> {
-        let found = |inside: &Inside| interpreter::Found {
-            path: inside.path.clone(),
-            source: "image",
-            interpreter: inside.answer.clone(),
+    pub fn found(&self, lease: &Lease) -> Vec<interpreter::Found> {
+        let found = |inside: &Inside| {
+            let (mut path, mut interpreter) = (inside.path.clone(), inside.answer.clone());
+            if self.on_host {
+                // It was asked before it was put in its place.
+                path = lease.root.path.join(path);
+                if let Ok(answer) = &mut interpreter {
+                    answer.executable.clone_from(&path);
+                    answer.prefix.clone_from(&lease.root.path);
+                    answer.library = None;
+                }
+            }
+            interpreter::Found { path, source: "image", interpreter }
         };
         self.interpreters.iter().map(found).collect()
     }

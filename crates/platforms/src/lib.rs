@@ -11,6 +11,7 @@ mod check;
 mod contents;
 mod debian;
 mod definition;
+mod emscripten;
 mod error;
 mod images;
 mod inside;

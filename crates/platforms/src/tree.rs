@@ -219,6 +219,23 @@ impl Tree {
         Ok(entry)
     }
 
+    /// Adds a file that no archive holds.
+    pub(crate) fn add(&mut self, path: &str, mode: u32, content: &[u8]) -> Result<(), Error> {
+        let record = Record {
+            path: path.as_bytes().to_vec(),
+            kind: RecordKind::File,
+            link: Vec::new(),
+            size: content.len() as u64,
+            mode,
+            modified: None,
+            content: &mut &*content,
+        };
+        self.take(record).map_err(|wrong| match wrong {
+            Wrong::Archive(reason) => Error::Archive(format!("`{path}` {reason}")),
+            Wrong::Host(error) => error,
+        })
+    }
+
     /// Removes whatever stands at a place.
     pub(crate) fn clear(&mut self, place: &str) -> Result<(), Wrong> {
         match self.entries.remove(place) {

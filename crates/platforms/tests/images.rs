@@ -165,6 +165,7 @@ fn put(images: &Images, name: &str, content: &str) -> Built {
         bytes: 1,
         os_release: String::new(),
         narrow: false,
+        on_host: false,
         interpreters: Vec::new(),
         remarks: Vec::new(),
     };

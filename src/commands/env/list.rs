@@ -59,7 +59,7 @@ fn row(environment: &HostEnvironment, today: &str) -> [String; 5] {
     let python = &environment.interpreter;
     let usable = match python.supported_until() {
         Some(until) if until < today => format!("yes, on request (support ended {until})"),
-        Some(_) | None if environment.root.is_some() => "yes, on request".to_owned(),
+        Some(_) | None if !environment.is_machines_own() => "yes, on request".to_owned(),
         Some(_) | None => "yes".to_owned(),
     };
     [

@@ -47,6 +47,13 @@ def libc():
     return found
 
 
+def prefix():
+    if sys.platform == "emscripten":
+        # Its library is in its memory; what of it is on this machine lies around its executable.
+        return os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))
+    return os.path.realpath(getattr(sys, "base_prefix", sys.prefix))
+
+
 # As installers evaluate markers where `sys.implementation` is not there yet.
 implementation = getattr(sys, "implementation", None)
 
@@ -56,12 +63,13 @@ print(json.dumps({
     "build": sys.version,
     "soabi": soabi(),
     "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
-    "prefix": os.path.realpath(getattr(sys, "base_prefix", sys.prefix)),
+    "prefix": prefix(),
     "executable": os.path.realpath(sys.executable),
     "library": sysconfig.get_config_var("LIBDIR"),
     "bits": struct.calcsize("P") * 8,
     "machine": platform.machine(),
     "libc": libc(),
+    "wasm_abi": sysconfig.get_config_var("PYEMSCRIPTEN_ABI_VERSION"),
     "markers": {
         "implementation_name": implementation.name if implementation else "",
         "implementation_version": release(implementation.version) if implementation else "0",

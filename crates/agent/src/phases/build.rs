@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use wheeltapper_core::{
-    Finding, Phase, Sha256,
+    Finding, Phase, Reason, Sha256,
     build_system::{BuildSystem, BuildVia},
     evidence::{Build, WheelFile},
 };
@@ -201,6 +201,14 @@ fn take_out(cell: &mut Cell<'_>, world: &World, filename: &str) -> Result<Option
             return Ok(None);
         }
     };
+    let is_pure = name.wheel().is_some_and(|wheel| wheel.platform.iter().any(|tag| tag == "any"));
+    if cell.job.environment.builder.is_some() && !is_pure {
+        let text =
+            "the sdist builds native code of this machine, and the index has no wheel for the environment";
+        cell.find(Phase::Build, Finding::new(Reason::NoCompatibleFile.as_str(), text, Vec::new()));
+        cell.evidence.unsupported = Some(Reason::NoCompatibleFile);
+        return Ok(None);
+    }
     let path = cell.folder.path().join(filename);
     std::fs::write(&path, &bytes).map_err(Error::file(&path))?;
     cell.evidence.wheel = Some(WheelFile { filename: filename.to_owned(), sha256: Sha256::of(&bytes) });

@@ -1,7 +1,11 @@
 //! Import: every module that the release ships, each in a fresh interpreter, before any test requirement arrives; then its
 //! entry points.
 
-use std::{collections::BTreeSet, ffi::OsString, path::Path};
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use wheeltapper_core::{
     Finding, Phase, Status, evidence::ImportResult, metadata::Metadata, next_step::missing_module,
@@ -10,6 +14,7 @@ use wheeltapper_core::{
 use crate::{
     cell::{Cell, Step, WheelAtHand},
     error::Error,
+    interpreter::Interpreter,
     layout::Layout,
     phases::install::Installation,
 };
@@ -64,15 +69,23 @@ pub(crate) fn import(
     let world = &installation.world;
     world.write(Path::new("report/imports.py"), include_bytes!("../drivers/imports.py"), 0o644)?;
     world.write(Path::new("empty/.keep"), b"", 0o644)?;
-    let isolated = cell.job.environment.interpreter.isolation().iter().chain(&["-S"]);
+    let environment = &cell.job.environment;
+    let python = root.join(Layout::of(&environment.interpreter).python());
+    // One that cannot start programs is started by another.
+    let (program, watching, importing): (PathBuf, &Interpreter, OsString) = match &environment.builder {
+        None => (python, &environment.interpreter, "-".into()),
+        Some(builder) => (builder.interpreter.executable.clone(), &builder.interpreter, python.into()),
+    };
+    let isolated = watching.isolation().iter().chain(&["-S"]);
     let mut arguments: Vec<OsString> = isolated.map(Into::into).collect();
     arguments.extend(["report/imports.py", "report/imports.txt"].map(|file| root.join(file).into()));
+    arguments.push(importing);
     arguments.extend(names.iter().map(Into::into));
     let mut execution = cell.run(
         world,
         Step {
             phase: Phase::Import,
-            program: root.join(Layout::of(&cell.job.environment.interpreter).python()).into(),
+            program: program.into(),
             arguments,
             directory: root.join("empty"),
             environment: Vec::new(),
