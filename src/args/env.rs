@@ -72,7 +72,7 @@ pub struct AddArguments {
     /// A root file system in a .tar, .tar.gz, .tar.zst or .tar.xz
     #[arg(long, value_name = "FILE", group = "source")]
     pub tarball: Option<PathBuf>,
-    /// A container image: [registry/]name[:tag][@digest], or a file or folder that holds one
+    /// A container image, as REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST; or a file or folder that holds one
     #[arg(long, value_name = "REFERENCE", group = "source")]
     pub image: Option<String>,
     /// An interpreter of this machine
