@@ -13,7 +13,7 @@ use wheeltapper_core::Sha256;
 
 use crate::{Error, Result};
 
-/// A file that is coming in, to be kept by [`Files::keep`]; if this is dropped, nothing of it stays.
+/// A file that is coming in, to be kept by [`crate::Files::keep`]; if this is dropped, nothing of it stays.
 #[derive(Debug)]
 pub struct Incoming {
     pub(super) path: PathBuf,
