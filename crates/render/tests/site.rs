@@ -199,3 +199,10 @@ fn words_have_the_contrast_of_wcag_aa_in_light_and_dark() {
         }
     }
 }
+
+#[test]
+fn an_environment_in_which_nothing_fails_has_a_page() {
+    let site = wheeltapper_render::web::Site::new("0.1".to_owned(), None).unwrap();
+    let page = site.environment("debian12-cp313", &[]).unwrap();
+    assert!(String::from_utf8_lossy(&page.bytes).contains("<p>None.</p>"));
+}

@@ -85,6 +85,7 @@ pub(super) fn environment(name: &str, standings: &[Standing]) -> Value {
         count => here.len(),
         lead => format!("{}. What fails or is flaky here:", counts.join(", ")),
         rows => failing.iter().take(ROWS).map(|standing| row(standing, "../")).collect::<Vec<_>>(),
+        gone => false,
         more => failing.len().saturating_sub(ROWS),
         all => "../index.html",
     }
