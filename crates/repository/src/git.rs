@@ -10,6 +10,7 @@ use std::{
     io::{self, Read as _},
     path::{Path, PathBuf},
     process::{ChildStdout, Command, Stdio},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -66,7 +67,12 @@ pub struct Git {
     home: PathBuf,
     /// What the operator's environment says of proxies and certificates.
     surroundings: Vec<(OsString, OsString)>,
+    /// Its version as it says it, once that was asked.
+    version: OnceLock<String>,
 }
+
+/// The oldest git that can be held to addresses: `http.curloptResolve` came with it, and older ones pass over it in silence.
+const OLDEST: (u32, u32) = (2, 37);
 
 /// Variables of the operator's environment that git is given: how the network is reached from here.
 const SURROUNDINGS: &[&str] = &[
@@ -97,7 +103,8 @@ impl Git {
         let configuration = home.join("configuration");
         std::fs::write(&configuration, CONFIGURATION).map_err(Error::file(&configuration))?;
         let wanted = |name: &OsString| SURROUNDINGS.iter().any(|known| name == *known);
-        Ok(Git { program, home, surroundings: variables.filter(|(name, _)| wanted(name)).collect() })
+        let surroundings = variables.filter(|(name, _)| wanted(name)).collect();
+        Ok(Git { program, home, surroundings, version: OnceLock::new() })
     }
 
     /// The tags of a repository, with the commits that they mark.
@@ -190,6 +197,11 @@ impl Git {
         if self.surroundings.iter().any(|(name, value)| is_proxy(name) && !value.is_empty()) {
             return Ok(());
         }
+        let version = self.version()?;
+        if !is_new_enough(&version) {
+            let (major, minor) = OLDEST;
+            return Err(Error::NoGit(format!("it is {version}, and {major}.{minor} or newer is needed")));
+        }
         let place = address.to_string();
         let pinned = network::pinned(address.host()).map_err(|unreachable| match unreachable {
             Unreachable::NoSuchHost if network::knows_any(KNOWN_HOSTS) => {
@@ -206,6 +218,20 @@ impl Git {
         command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "http.curloptResolve");
         command.env("GIT_CONFIG_VALUE_0", pinned);
         Ok(())
+    }
+
+    /// What `git version` says.
+    fn version(&self) -> Result<String, Error> {
+        if let Some(known) = self.version.get() {
+            return Ok(known.clone());
+        }
+        let mut command = Command::new(&self.program);
+        command.arg("version").env_clear().stdin(Stdio::null());
+        let limits = limited::Limits { wall: LIST_TIME, memory: MEMORY, file: LARGEST_TRANSFER };
+        let unknown = |error: io::Error| Error::NoGit(error.to_string());
+        let ended = limited::run(&mut command, limits, |stdout| text(stdout, 1000)).map_err(unknown)?;
+        let said = ended.output.map_err(unknown)?;
+        Ok(self.version.get_or_init(|| said.trim().to_owned()).clone())
     }
 
     /// Runs a command to its end; a failure is told as what it says of the place.
@@ -227,6 +253,13 @@ impl Git {
             Ok(_) | Err(_) => Err(said::failure(place, &complaints, overdue.then_some(wall))),
         }
     }
+}
+
+/// True for `git version 2.37.0` and later ones, whoever built them.
+fn is_new_enough(said: &str) -> bool {
+    let number = said.split(' ').find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    let mut parts = number.unwrap_or_default().split('.').map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= OLDEST
 }
 
 /// What git is told to fetch from.

@@ -170,3 +170,15 @@ fn lists_are_read_whatever_is_in_them() {
 fn values_of_configuration_are_quoted() {
     assert_eq!(quoted("/a \"b\"\\c\nd".as_ref()), "\"/a \\\"b\\\"\\\\c\\nd\"");
 }
+
+#[test]
+fn a_git_that_cannot_be_held_to_addresses_is_too_old() {
+    for said in
+        ["git version 2.37.0", "git version 2.47.3", "git version 2.39.5 (Apple Git-154)", "git version 3.0"]
+    {
+        assert!(is_new_enough(said), "{said}");
+    }
+    for said in ["git version 2.36.6", "git version 1.9", "", "git"] {
+        assert!(!is_new_enough(said), "{said}");
+    }
+}
