@@ -43,8 +43,11 @@ impl Events {
         }
         match plan.runner {
             Runner::Pytest if !ended_well => {
-                if let Some(message) = stopped_by(log) {
-                    count(&mut self.counts, "error", told("pytest".to_owned(), message));
+                let stopped = stopped_by(log).map(|message| (message, None)).or_else(|| died_of(log));
+                if let Some((message, file)) = stopped {
+                    let raised_in = file.map(str::to_owned);
+                    let test = FailingTest { raised_in, ..told("pytest".to_owned(), message) };
+                    count(&mut self.counts, "error", test);
                 }
             }
             Runner::Script => self.count_script(log, plan, ended_well),
@@ -75,14 +78,28 @@ impl Events {
     }
 }
 
+/// True for `class: message`.
+fn names_class(line: &&str) -> bool {
+    let class = line.split(": ").next().unwrap_or("");
+    line.contains(": ")
+        && ["Error", "Exception", "Warning"].iter().any(|end| class.ends_with(end))
+        && class.chars().all(|c| c.is_alphanumeric() || "._".contains(c))
+}
+
+/// The exception that ended pytest while it loaded its plugins, and the file of the innermost frame that is a plugin's.
+fn died_of(log: &str) -> Option<(&str, Option<&str>)> {
+    let (_, trace) = log.rsplit_once("Traceback (most recent call last):\n")?;
+    let is_plugins = |file: &&str| {
+        file.contains("/site-packages/")
+            && !["/_pytest/", "/pluggy/", "/pytest/"].iter().any(|own| file.contains(own))
+    };
+    let mut files = trace.lines().rev().filter_map(|line| line.strip_prefix("  File \"")?.split('"').next());
+    let message = trace.lines().find(|line| !line.starts_with(' ') && names_class(line))?;
+    Some((message, files.find(is_plugins)))
+}
+
 /// The error that pytest ended with before it collected: of its own code and plugins, or of a `conftest.py`.
 fn stopped_by(log: &str) -> Option<&str> {
-    let names_class = |line: &&str| {
-        let class = line.split(": ").next().unwrap_or("");
-        line.contains(": ")
-            && ["Error", "Exception", "Warning"].iter().any(|end| class.ends_with(end))
-            && class.chars().all(|c| c.is_alphanumeric() || "._".contains(c))
-    };
     let after =
         |mark: &'static str| log.lines().filter_map(move |line| Some(line.strip_prefix(mark)?.trim()));
     after("INTERNALERROR> ").rfind(names_class).or_else(|| after("E   ").rfind(names_class))
@@ -362,6 +379,10 @@ not json
             completed(Runner::Pytest, log, false).counts.failing[0].message,
             "ModuleNotFoundError: No module named 'y'"
         );
+        let log = "Traceback (most recent call last):\n  File \"/e/bin/pytest\", line 1, in <module>\n  File \"/e/lib/python3.13/site-packages/pytest_old.py\", line 3, in <module>\n    import imp\nModuleNotFoundError: No module named 'imp'\n";
+        let died = &completed(Runner::Pytest, log, false).counts.failing[0];
+        assert_eq!(died.message, "ModuleNotFoundError: No module named 'imp'");
+        assert_eq!(died.raised_in.as_deref(), Some("/e/lib/python3.13/site-packages/pytest_old.py"));
         assert!(completed(Runner::Pytest, "collected 0 items\n", false).counts.failing.is_empty());
     }
 

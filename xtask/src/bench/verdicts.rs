@@ -116,10 +116,6 @@ fn compare(options: &Verdicts) -> Result<bool, String> {
     let mut answers: BTreeMap<Key, Row> = BTreeMap::new();
     let mut missing: BTreeMap<&str, String> = BTreeMap::new();
     for python in pythons {
-        if python.starts_with("2.") {
-            missing.insert(python, format!("Python {python}: no Python 2 can be tapped yet"));
-            continue;
-        }
         println!("running on Python {python}");
         let targets = sample.iter().filter(|row| row["python"] == python);
         let targets: Vec<String> =

@@ -86,6 +86,7 @@ pub(crate) fn run_again(cell: &mut Cell<'_>, first: &FirstRun<'_>) -> Result<(),
             continue;
         }
         attempt(cell, first, &world, variation, changed)?;
+        drop(world);
         let nothing_ran = cell.evidence.attempts.last().is_some_and(|attempt| attempt.tests.ran() == 0);
         if variation == Variation::DatedRuntime && nothing_ran {
             // The test tools of that day may not run on this Python; what the release stands on may.

@@ -210,6 +210,7 @@ fn fails_to_load(cell: &Cell<'_>) -> bool {
     let gone = |test: &FailingTest| {
         let module = missing_module(&test.message).map(stdlib_module);
         matches!(module, Some(Some(Fate::Gone(..) | Fate::Python2)))
+            || test.message.contains("PluginValidationError: ")
             || test.message.starts_with("ImportError: cannot import name")
                 && test.message.contains("/lib/python")
     };
