@@ -4,7 +4,7 @@ use wheeltapper_agent::Job;
 use wheeltapper_core::{Evidence, Sha256, TestSource, TestsRepository};
 
 /// Version of the way in which cells are run: raised when a change of the agent can alter what happens in them.
-const AGENT: &str = "3";
+const AGENT: &str = "4";
 
 /// The fingerprint of what is known before the cell runs. `index_date` is the `--exclude-newer` date, empty for none.
 pub fn request(job: &Job, index_date: &str) -> Sha256 {

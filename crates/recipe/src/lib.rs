@@ -47,7 +47,7 @@ pub fn provider(module: &str) -> Option<&'static str> {
 }
 
 /// The version of the rules: a plan made by another is worked out again.
-pub const RECIPE_VERSION: u32 = 4;
+pub const RECIPE_VERSION: u32 = 5;
 
 /// The interpreter a plan is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
