@@ -49,7 +49,9 @@ const OWN: [&str; 20] = [
 /// The lines for all that a cell can see, sorted by path: kind, permissions, content, path.
 pub(crate) fn manifest(entries: &BTreeMap<String, Entry>) -> String {
     let seen = entries.iter().filter(|(path, _)| {
-        !OWN.contains(&path.as_str()) && !UNSEEN.iter().any(|folder| format!("{path}/").starts_with(folder))
+        !OWN.contains(&path.as_str())
+            && !UNSEEN.iter().any(|folder| format!("{path}/").starts_with(folder))
+            && !compiled_from(path).is_some_and(|source| entries.contains_key(&source))
     });
     seen.map(|(path, entry)| {
         let path = path.escape_default();
@@ -60,6 +62,14 @@ pub(crate) fn manifest(entries: &BTreeMap<String, Entry>) -> String {
         }
     })
     .collect()
+}
+
+/// The source that bytecode was compiled from (PEP 3147). It says what the bytecode does; the bytes themselves differ from one
+/// compilation to the next, PyPy's always.
+fn compiled_from(path: &str) -> Option<String> {
+    let (folder, name) = path.rsplit_once("__pycache__/")?;
+    let (module, _tag) = name.strip_suffix(".pyc")?.split_once('.')?;
+    Some(format!("{folder}{module}.py"))
 }
 
 /// The digest of a manifest: two root file systems have the same where cells can see no difference.
@@ -117,6 +127,10 @@ mod tests {
         assert_eq!(digest(&manifest(&tree(&unseen))), digest(&plain));
         let other = manifest(&tree(&[("usr/b", file(b"y")), ("usr/a b", file(b""))]));
         assert_ne!(digest(&other), digest(&plain));
+        let compiled = |bytes| [("usr/m.py", file(b"s")), ("usr/__pycache__/m.pypy311.pyc", file(bytes))];
+        assert_eq!(manifest(&tree(&compiled(b"1"))), manifest(&tree(&compiled(b"2"))));
+        let alone = manifest(&tree(&[("usr/__pycache__/m.pypy311.pyc", file(b"1"))]));
+        assert_ne!(alone, plain, "without its source it is what is run");
         let changed = [Difference::Changed("usr/b".to_owned())];
         assert!(differences(&plain, &other).iter().any(|one| changed.contains(one)));
         assert_eq!(differences(&plain, &plain), []);
