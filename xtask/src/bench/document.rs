@@ -173,6 +173,12 @@ fn misses(text: &mut String, measured: &Measured, figures: &Figures<'_>) {
              the endless loops.",
         );
     }
+    if 1.0 / figures.mean(TOX, false) < 15.0 {
+        lines.push(
+            "Beside tox what is left is mostly the package's own work, as the phases below show: interpreters that start, the \
+             backend, bytecode. tox pays for its environments, which are ready here; quick backends leave less of that to save.",
+        );
+    }
     if measured.reuse.as_ref().is_some_and(|reuse| reuse.per_second() < 1000.0) {
         lines.push(
             "Reused results pay the command's start (finding interpreters, opening store and index), then one look-up \
