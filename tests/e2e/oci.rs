@@ -95,14 +95,14 @@ fn real_packages_run_on_an_image_of_a_registry() {
     };
     let image =
         OciImage::native(vec![bench.layer.clone(), marks(&[".wh.tmp".to_owned(), "etc/mark".to_owned()])]);
-    registry.push("farm/python", "3", &image);
+    registry.push("team/python", "3", &image);
     let without: Vec<String> = bench.compilers.iter().map(|name| format!("usr/bin/.wh.{name}")).collect();
-    registry.push("farm/bare", "1", &OciImage::native(vec![bench.layer.clone(), marks(&without)]));
+    registry.push("team/bare", "1", &OciImage::native(vec![bench.layer.clone(), marks(&without)]));
     let (here, digest) = (registry.address(), image.digest());
     let text = format!(
-        "{BASE}[platform.tagged]\nimage = '{here}/farm/python:3'\n\
-         [platform.exact]\nimage = '{here}/farm/python@{digest}'\n\
-         [platform.bare]\nimage = '{here}/farm/bare:1'\n"
+        "{BASE}[platform.tagged]\nimage = '{here}/team/python:3'\n\
+         [platform.exact]\nimage = '{here}/team/python@{digest}'\n\
+         [platform.bare]\nimage = '{here}/team/bare:1'\n"
     );
     let definitions = folder.path().join("w.toml");
     fs::write(&definitions, &text).expect("it can be written");
@@ -115,7 +115,7 @@ fn real_packages_run_on_an_image_of_a_registry() {
         let line = said.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
         line.trim().to_owned()
     };
-    assert_eq!(shown("tagged", "image"), format!("{here}/farm/python:3@{digest}"));
+    assert_eq!(shown("tagged", "image"), format!("{here}/team/python:3@{digest}"));
     // What is the same stands once, whoever calls it what.
     assert_eq!(shown("tagged", "manifest"), shown("exact", "manifest"));
     assert_ne!(shown("tagged", "manifest"), shown("bare", "manifest"));
@@ -162,7 +162,7 @@ fn what_runs_keeps_what_it_stands_on(machine: &Machine<'_>, text: &str) {
     let targets = ["six", "markupsafe", "--exclude-newer", "2026-06-01"];
     let mut running = Running::start(machine.command(&[words.as_slice(), &targets].concat()));
     let first = running.wait_for_record();
-    fs::write(machine.definitions, text.replace("/farm/python:3", "/farm/bare:1"))
+    fs::write(machine.definitions, text.replace("/team/python:3", "/team/bare:1"))
         .expect("it can be written");
     let (_, said) = machine.says(&["env", "list"]);
     assert!(said.contains("built of an older definition"), "{said}");
@@ -198,9 +198,9 @@ fn a_full_disk_leaves_no_half_image() {
         .status();
     assert!(made.expect("dd starts").success());
     let layer = Command::new("tar").args(["--create", "--directory"]).arg(&large).arg("noise").output();
-    registry.push("farm/large", "1", &OciImage::native(vec![layer.expect("tar starts").stdout]));
+    registry.push("team/large", "1", &OciImage::native(vec![layer.expect("tar starts").stdout]));
     let definitions = folder.path().join("w.toml");
-    let text = format!("[platform.large]\nimage = '{}/farm/large:1'\n", registry.address());
+    let text = format!("[platform.large]\nimage = '{}/team/large:1'\n", registry.address());
     fs::write(&definitions, text).expect("it can be written");
     // Too little for the layer; and enough for it, but not for what is in it.
     for size in ["8m", "20m"] {
